@@ -1,0 +1,159 @@
+//! Events: numbered facts about a job.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    article::ObjectRef,
+    error::Code,
+    ids::{BatchId, JobId, ProjectId, PromptId},
+    model::Usage,
+    time::Timestamp,
+};
+
+/// A numbered fact about a job. A job's numbers start at 1 and have no holes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// The job.
+    pub job_id: JobId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Counted from 1.
+    pub number: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+impl Event {
+    /// The same for every delivery of the same event.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.job_id, self.number)
+    }
+}
+
+/// What happened. Texts are by reference: an event is always small.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Fact {
+    /// The article was accepted, once.
+    #[serde(rename = "job.accepted")]
+    JobAccepted {
+        /// Its batch.
+        batch: BatchId,
+        /// What its owner calls it.
+        article: String,
+    },
+    /// The article was read and work begins.
+    #[serde(rename = "job.started")]
+    JobStarted {
+        /// How many stages it will pass.
+        stages: u32,
+    },
+    /// A stage is next.
+    #[serde(rename = "stage.started")]
+    StageStarted {
+        /// Counted from 1.
+        stage: u32,
+        /// Its card.
+        prompt_id: PromptId,
+    },
+    /// A stage's output is stored.
+    #[serde(rename = "stage.completed")]
+    StageCompleted {
+        /// Counted from 1.
+        stage: u32,
+        /// Its card.
+        prompt_id: PromptId,
+        /// Where the output lies.
+        output: ObjectRef,
+        /// Whether it came from the memo.
+        memo_hit: bool,
+        /// Tokens paid for.
+        usage: Usage,
+        /// Estimated US dollars.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<f64>,
+        /// The model's own time, in milliseconds.
+        model_ms: u64,
+    },
+    /// The job waits for model quota.
+    #[serde(rename = "job.waiting")]
+    JobWaiting {
+        /// The stage that waits.
+        stage: u32,
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Every stage is done.
+    #[serde(rename = "job.succeeded")]
+    JobSucceeded {
+        /// Where the result document lies.
+        result: ObjectRef,
+        /// Tokens paid for.
+        usage: Usage,
+        /// Estimated US dollars.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<f64>,
+    },
+    /// The job can't go on.
+    #[serde(rename = "job.failed")]
+    JobFailed {
+        /// Why.
+        error: JobError,
+    },
+    /// Somebody cancelled the job.
+    #[serde(rename = "job.cancelled")]
+    JobCancelled {
+        /// Who or what.
+        by: String,
+    },
+}
+
+impl Fact {
+    /// The event's type, such as `job.accepted`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::JobAccepted { .. } => "job.accepted",
+            Self::JobStarted { .. } => "job.started",
+            Self::StageStarted { .. } => "stage.started",
+            Self::StageCompleted { .. } => "stage.completed",
+            Self::JobWaiting { .. } => "job.waiting",
+            Self::JobSucceeded { .. } => "job.succeeded",
+            Self::JobFailed { .. } => "job.failed",
+            Self::JobCancelled { .. } => "job.cancelled",
+        }
+    }
+}
+
+/// Why a job failed, for people and programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobError {
+    /// The stable name.
+    pub code: Code,
+    /// What happened and what to do.
+    pub message: String,
+    /// The stage that failed, counted from 1; 0 where none had begun.
+    pub stage: u32,
+}
+
+/// A piece of an answer while the model writes it. Live only: never stored with the job, and sent
+/// again from the start when a stage is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageDelta {
+    /// The job.
+    pub job_id: JobId,
+    /// The stage, counted from 1.
+    pub stage: u32,
+    /// The card.
+    pub prompt_id: PromptId,
+    /// The piece of text.
+    pub text: String,
+}

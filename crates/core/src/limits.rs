@@ -1,0 +1,39 @@
+//! Every number that bounds something, with its reason.
+
+/// The largest article file, in bytes (50 MB): what the upload of the API takes too.
+pub const ARTICLE_BYTES: u64 = 50_000_000;
+
+/// The longest `timeoutSeconds` of a card. A Lambda may run 900 seconds (AWS Lambda quotas); what is
+/// left is for reading the article and writing the output.
+pub const LONGEST_TIMEOUT_SECONDS: u32 = 780;
+
+/// How long one model call may take where nothing is said, in seconds.
+pub const TIMEOUT_SECONDS: u32 = 120;
+
+/// The longest answer where nothing is said, in tokens.
+pub const MAX_TOKENS: u32 = 4096;
+
+/// The temperature where nothing is said.
+pub const TEMPERATURE: f64 = 0.3;
+
+/// The `top_p` where nothing is said.
+pub const TOP_P: f64 = 0.9;
+
+/// How many of a session's messages a stage sees.
+pub const HISTORY_MESSAGES: usize = 50;
+
+/// The largest prompt card, in bytes: far above any sensible prompt, far below an S3 `PutObject`.
+pub const CARD_BYTES: usize = 256 * 1024;
+
+/// The most cards of a project. Each is a stage, a stage costs about a dozen of the 25,000 history
+/// events that Step Functions allows an execution.
+pub const CARDS: usize = 100;
+
+/// How long a stage waits for model quota before it gives up, in seconds: one day. Waiting costs
+/// nothing, but a job that waits for ever is a job that is lost silently.
+pub const PATIENCE_SECONDS: u64 = 24 * 60 * 60;
+
+/// What a template may use before it is stopped: an instruction costs 1, and so do 64 bytes of text
+/// (minijinja's fuel). Enough for the largest article twice over; a loop over a loop over a loop, or a
+/// text that doubles and doubles, ends before it hurts its neighbours.
+pub const TEMPLATE_FUEL: u64 = 2_000_000;

@@ -1,0 +1,25 @@
+//! Ports: what the handlers need of the world, in the domain's terms.
+//!
+//! Each port states what an adapter MUST do. One contract suite per port runs against every adapter.
+//! No type of an SDK or a database crosses a port; what can go wrong is a [`Failure`], mapped once in
+//! the adapter.
+//!
+//! [`Failure`]: crate::Failure
+
+mod clock;
+mod history;
+mod jobs;
+mod memo;
+mod messaging;
+mod model;
+mod objects;
+mod projects;
+
+pub use clock::Clock;
+pub use history::History;
+pub use jobs::{Accepted, Applied, Jobs};
+pub use memo::Memo;
+pub use messaging::{Bus, Executions, Queue, Started};
+pub use model::{DeltaSink, Model, ModelQuota};
+pub use objects::Objects;
+pub use projects::Projects;

@@ -1,0 +1,56 @@
+use async_trait::async_trait;
+
+use crate::{
+    error::Result,
+    event::Event,
+    ids::JobId,
+    job::{Change, Job},
+    stage::StageRecord,
+};
+
+/// Jobs, their stages and their events.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Accepts a job, once.
+    ///
+    /// MUST be one conditional write of the job with its first events. MUST return
+    /// [`Accepted::Already`] with the job as it stands, and change nothing, when a job of that id is
+    /// there already, however many callers try at once.
+    async fn accept(&self, change: Change) -> Result<Accepted>;
+
+    /// The job as it stands.
+    async fn read(&self, job: &JobId) -> Result<Option<Job>>;
+
+    /// Makes a change.
+    ///
+    /// MUST write the job, its stage, events, output, memo entry and exchange all or nothing, durably
+    /// before it returns; where that can't be one transaction, the output and memo entry MUST be
+    /// durable before the job says that the stage is done. MUST return [`Applied::Stale`] with the
+    /// job as it stands, and change nothing, when the stored job's version is not
+    /// [`Change::expected_version`].
+    async fn apply(&self, change: Change) -> Result<Applied>;
+
+    /// The finished stages, in order.
+    async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>>;
+
+    /// Up to `limit` events after number `after`, in order.
+    async fn events(&self, job: &JobId, after: u64, limit: usize) -> Result<Vec<Event>>;
+}
+
+/// What became of an acceptance.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Accepted {
+    /// This call made the job.
+    New(Job),
+    /// An earlier one did.
+    Already(Job),
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Applied {
+    /// It was made; the job as it stands now.
+    Done(Job),
+    /// Somebody else was faster; the job as it stands.
+    Stale(Job),
+}

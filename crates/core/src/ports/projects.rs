@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    card::{Card, CardRevision},
+    error::Result,
+    ids::{ProjectId, PromptId},
+    pipeline::PipelineRevision,
+    project::Project,
+};
+
+/// Projects, their cards, and the revisions of both.
+#[async_trait]
+pub trait Projects: Send + Sync {
+    /// The project.
+    async fn project(&self, project: &ProjectId) -> Result<Option<Project>>;
+
+    /// The project's cards as they stand today, in any order.
+    async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>>;
+
+    /// One saved revision. Immutable, so an adapter MAY keep it in memory for ever.
+    ///
+    /// MUST fail with `StorageUnavailable` or `InternalError` where it is not there: a job names only
+    /// revisions that were saved.
+    async fn card_revision(
+        &self,
+        project: &ProjectId,
+        prompt: &PromptId,
+        revision: u32,
+    ) -> Result<Arc<CardRevision>>;
+
+    /// Keeps a pipeline revision under its hash. MUST do nothing where it is kept already.
+    async fn keep_pipeline(&self, pipeline: &PipelineRevision) -> Result<()>;
+
+    /// A kept pipeline revision. Immutable, so an adapter MAY keep it in memory for ever.
+    async fn pipeline(&self, project: &ProjectId, hash: &str) -> Result<Arc<PipelineRevision>>;
+}

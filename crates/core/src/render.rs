@@ -1,0 +1,465 @@
+//! Rendering: from a prompt card, an article and earlier outputs to what the model is told.
+//!
+//! A card's content is a minijinja template. It sees `article`, `previous`, `stages.<name>.output`
+//! and `meta.*`, and nothing else; an unknown variable is an error when the card is saved. Whatever
+//! an expression puts out is [delimited](crate::delimit), through whichever filters it went, because
+//! it came from outside.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use minijinja::{
+    Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value,
+    value::{Serde, ValueKind},
+};
+
+use crate::{
+    article::ArticleMeta,
+    card::CardInput,
+    delimit::delimited,
+    error::{Code, Failure, Result},
+    ids::PromptId,
+    limits,
+    model::Message,
+};
+
+/// A card's content, parsed.
+#[derive(Debug)]
+pub struct Template {
+    environment: Environment<'static>,
+    needs: Needs,
+}
+
+/// Which texts a template asks for: nothing else has to be read from storage.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The article's text.
+    pub article: bool,
+    /// The previous stage's output.
+    pub previous: bool,
+    /// Earlier stages' outputs, by the name that the template uses.
+    pub stages: StageNeeds,
+}
+
+/// Which earlier outputs a template asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageNeeds {
+    /// These.
+    Named(BTreeSet<String>),
+    /// It looks them up as it goes, so all.
+    All,
+}
+
+impl Default for StageNeeds {
+    fn default() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+}
+
+impl StageNeeds {
+    /// Whether the output of this card is asked for.
+    #[must_use]
+    pub fn contains(&self, prompt: &PromptId) -> bool {
+        match self {
+            Self::Named(names) => names.contains(&variable_name(prompt)) || names.contains(prompt.as_str()),
+            Self::All => true,
+        }
+    }
+}
+
+/// What a template may use.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    /// The article's text; empty where [`Needs`] did not ask for it.
+    pub article: Arc<str>,
+    /// The previous stage's output; the article on the first stage.
+    pub previous: Arc<str>,
+    /// Earlier stages' outputs.
+    pub stages: BTreeMap<PromptId, Arc<str>>,
+    /// What is known about the article.
+    pub meta: ArticleMeta,
+}
+
+const NAME: &str = "card";
+
+impl Template {
+    /// Parses a card's content. Fails with [`Code::TemplateInvalid`], naming the line.
+    pub fn parse(content: &str) -> Result<Self> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(limits::TEMPLATE_FUEL));
+        environment.set_formatter(write_outside_text);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment
+            .add_template_owned(NAME, content.to_owned())
+            .map_err(|error| invalid(&error))?;
+        let needs = Needs::of(&environment)?;
+        Ok(Self { environment, needs })
+    }
+
+    /// Checks that the template asks for nothing that can't be there; `names` are the project's
+    /// cards. Fails with [`Code::TemplateInvalid`], naming the variable and what there is.
+    pub fn check(&self, names: &[PromptId]) -> Result<()> {
+        for path in self.variables()? {
+            let unknown = |hint: &str| {
+                Err(Failure::new(
+                    Code::TemplateInvalid,
+                    format!("the template uses `{path}`, which does not exist: {hint}"),
+                ))
+            };
+            let mut parts = path.split('.');
+            match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
+                ("article" | "previous", None, _) | ("meta" | "stages", None, _) | ("meta", Some(_), _) => {}
+                ("article" | "previous", Some(_), _) => {
+                    return unknown(
+                        "it is a text without fields; title, language and the like are in `meta`",
+                    );
+                }
+                ("stages", Some(name), field) => {
+                    if !names
+                        .iter()
+                        .any(|id| variable_name(id) == name || id.as_str() == name)
+                    {
+                        let known: Vec<_> = names.iter().map(variable_name).collect();
+                        return unknown(&format!("the cards of this project are {}", known.join(", ")));
+                    }
+                    if field.is_some_and(|field| field != "output") {
+                        return unknown(&format!("a stage has `stages.{name}.output` and nothing else"));
+                    }
+                }
+                _ => return unknown("there are `article`, `previous`, `stages.<name>.output` and `meta.*`"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Which texts it asks for.
+    #[must_use]
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// Renders the system prompt. Fails with [`Code::TemplateInvalid`] where a variable is missing
+    /// after all (a `meta` field that this article does not have, a later stage's output).
+    pub fn render(&self, variables: &Variables) -> Result<String> {
+        let template = self
+            .environment
+            .get_template(NAME)
+            .map_err(|error| invalid(&error))?;
+        template
+            .render(variables.context())
+            .map_err(|error| invalid(&error))
+    }
+
+    fn variables(&self) -> Result<Vec<String>> {
+        let template = self
+            .environment
+            .get_template(NAME)
+            .map_err(|error| invalid(&error))?;
+        let globals: BTreeSet<_> = self
+            .environment
+            .globals()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let mut paths: Vec<_> = template
+            .undeclared_variables(true)
+            .into_iter()
+            .filter(|path| !globals.contains(path.split('.').next().unwrap_or_default()))
+            .collect();
+        paths.sort();
+        Ok(paths)
+    }
+}
+
+impl Needs {
+    fn of(environment: &Environment<'_>) -> Result<Self> {
+        let template = environment.get_template(NAME).map_err(|error| invalid(&error))?;
+        let mut needs = Self::default();
+        for path in template.undeclared_variables(true) {
+            let mut parts = path.split('.');
+            match (parts.next().unwrap_or_default(), parts.next()) {
+                ("article", _) => needs.article = true,
+                ("previous", _) => needs.previous = true,
+                ("stages", None) => needs.stages = StageNeeds::All,
+                ("stages", Some(name)) => {
+                    if let StageNeeds::Named(names) = &mut needs.stages {
+                        names.insert(name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(needs)
+    }
+}
+
+impl Variables {
+    fn context(&self) -> Value {
+        let mut stages = BTreeMap::new();
+        for (prompt, output) in &self.stages {
+            let stage = Value::from(BTreeMap::from([("output", Value::from(Arc::clone(output)))]));
+            stages.insert(variable_name(prompt), stage.clone());
+            stages.insert(prompt.as_str().to_owned(), stage);
+        }
+        Value::from(BTreeMap::from([
+            ("article", Value::from(Arc::clone(&self.article))),
+            ("previous", Value::from(Arc::clone(&self.previous))),
+            ("stages", Value::from(stages)),
+            ("meta", self.meta_value()),
+        ]))
+    }
+
+    fn meta_value(&self) -> Value {
+        let mut meta: BTreeMap<String, Value> = self
+            .meta
+            .other
+            .iter()
+            .map(|(key, value)| (key.clone(), Value::from(Serde(value))))
+            .collect();
+        let known = [
+            ("title", &self.meta.title),
+            ("language", &self.meta.language),
+            ("mediaType", &self.meta.media_type),
+        ];
+        for (key, value) in known {
+            if let Some(value) = value {
+                meta.insert(key.to_owned(), Value::from(value.as_str()));
+            }
+        }
+        Value::from(meta)
+    }
+}
+
+/// What the model is given to work on, delimited.
+#[must_use]
+pub fn user_message(input: CardInput, stage: u32, article: &str, previous: &str) -> Message {
+    let text = match input {
+        CardInput::Previous if stage > 1 => delimited("previous", previous),
+        CardInput::Both if stage > 1 => {
+            format!(
+                "{}\n\n{}",
+                delimited("article", article),
+                delimited("previous", previous)
+            )
+        }
+        // The first stage has nothing before it: whatever its card says, the article is its input.
+        CardInput::Previous | CardInput::Article | CardInput::Both => delimited("article", article),
+    };
+    Message::user(text)
+}
+
+/// A card's name as a template writes it: hyphens would be minus signs there.
+fn variable_name(prompt: &PromptId) -> String {
+    prompt.as_str().replace('-', "_")
+}
+
+/// Writes what an expression puts out. Numbers and truth values can't speak; a language tag or media
+/// type neither, being checked for its form. Everything else is delimited.
+fn write_outside_text(
+    output: &mut Output<'_>,
+    state: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), Error> {
+    let Some(text) = value.as_str() else {
+        return match value.kind() {
+            ValueKind::Undefined => Err(Error::new(
+                ErrorKind::UndefinedError,
+                "it puts out something that this article does not have",
+            )),
+            ValueKind::None => Ok(()),
+            ValueKind::Number | ValueKind::Bool => Ok(write!(output, "{value}")?),
+            _ => Ok(output.write_str(&delimited("text", &value.to_string()))?),
+        };
+    };
+    let is = |state: &mut State<'_, '_>, name: &str| {
+        state
+            .lookup(name)
+            .is_some_and(|known| known.as_str() == Some(text))
+    };
+    let meta = |state: &mut State<'_, '_>, field: &str| {
+        state
+            .lookup("meta")
+            .and_then(|meta| meta.get_attr(field).ok())
+            .is_some_and(|known| known.as_str() == Some(text))
+    };
+    if (meta(state, "language") && is_language_tag(text)) || (meta(state, "mediaType") && is_media_type(text))
+    {
+        return Ok(output.write_str(text)?);
+    }
+    let kind = if is(state, "article") {
+        "article"
+    } else if is(state, "previous") {
+        "previous"
+    } else if meta(state, "title") {
+        "title"
+    } else {
+        "text"
+    };
+    Ok(output.write_str(&delimited(kind, text))?)
+}
+
+fn is_language_tag(text: &str) -> bool {
+    let mut subtags = text.split('-');
+    let primary = subtags.next().unwrap_or_default();
+    text.len() <= 16
+        && (2..=3).contains(&primary.len())
+        && primary.bytes().all(|b| b.is_ascii_alphabetic())
+        && subtags.all(|tag| (1..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+fn is_media_type(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b))
+    };
+    text.len() <= 80
+        && text
+            .split_once('/')
+            .is_some_and(|(kind, subtype)| part(kind) && part(subtype))
+}
+
+/// What minijinja says, with the line of the card, and never with its source.
+fn invalid(error: &Error) -> Failure {
+    let place = error
+        .line()
+        .map(|line| format!("line {line} of the template: "))
+        .unwrap_or_default();
+    let what = match error.kind() {
+        ErrorKind::OutOfFuel => "it loops for too long or makes too long a text".to_owned(),
+        ErrorKind::UndefinedError if error.detail().is_none() => {
+            "it uses something that does not exist".to_owned()
+        }
+        kind => error.detail().map_or_else(|| kind.to_string(), str::to_owned),
+    };
+    Failure::new(Code::TemplateInvalid, format!("{place}{what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn names() -> Vec<PromptId> {
+        ["facts", "social-post"]
+            .map(|id| PromptId::new(id).unwrap())
+            .into()
+    }
+
+    fn variables() -> Variables {
+        Variables {
+            article: "The bridge opens.".into(),
+            previous: "Bridge.".into(),
+            stages: BTreeMap::from([(PromptId::new("social-post").unwrap(), "Open! 🌉".into())]),
+            meta: ArticleMeta {
+                title: Some("Bridge".into()),
+                language: Some("en-GB".into()),
+                media_type: Some("text/plain".into()),
+                other: serde_json::json!({"author": "Jo", "words": 120})
+                    .as_object()
+                    .unwrap()
+                    .clone(),
+            },
+        }
+    }
+
+    fn rendered(content: &str) -> Result<String> {
+        Template::parse(content)?.render(&variables())
+    }
+
+    fn refusal(content: &str) -> String {
+        let failure = Template::parse(content)
+            .and_then(|template| template.check(&names()))
+            .unwrap_err();
+        assert_eq!(failure.code, Code::TemplateInvalid);
+        failure.detail
+    }
+
+    #[test]
+    fn a_template_sees_the_article_what_came_before_and_what_is_known() {
+        let text = rendered(
+            "Write in {{ meta.language }}. {{ article }} {{ stages.social_post.output }} {{ meta.words }}",
+        )
+        .unwrap();
+        assert!(text.starts_with("Write in en-GB. <article-"), "{text}");
+        assert!(text.contains("Open! 🌉") && text.ends_with(" 120"));
+        assert_eq!(
+            rendered("{{ stages['social-post'].output | length }}").unwrap(),
+            "7"
+        );
+    }
+
+    #[test]
+    fn an_unknown_variable_is_refused_when_the_card_is_saved() {
+        assert!(refusal("{{ artcle }}").contains("`artcle`"));
+        assert!(refusal("{{ article.title }}").contains("`meta`"));
+        assert!(refusal("{{ stages.headline.output }}").contains("facts, social_post"));
+        assert!(refusal("{{ stages.facts.text }}").contains("stages.facts.output"));
+        assert!(refusal("one\ntwo {% if %}").contains("line 2"));
+        assert!(
+            Template::parse("{% for i in range(3) %}{{ meta.x }}{% endfor %}")
+                .unwrap()
+                .check(&names())
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn what_this_article_does_not_have_is_an_error_not_an_empty_text() {
+        assert_eq!(
+            rendered("{{ meta.colour }}").unwrap_err().code,
+            Code::TemplateInvalid
+        );
+        assert!(
+            rendered("{{ meta.colour | default('grey') }}")
+                .unwrap()
+                .contains("grey")
+        );
+    }
+
+    #[test]
+    fn a_template_that_loops_for_ever_is_stopped() {
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
+        assert!(rendered(endless).unwrap_err().detail.contains("too long"));
+    }
+
+    #[test]
+    fn only_what_a_template_asks_for_is_needed() {
+        let needs = |content: &str| Template::parse(content).unwrap().needs().clone();
+        assert_eq!(needs("Summarise."), Needs::default());
+        assert!(needs("{{ article }}").article);
+        let facts = PromptId::new("facts").unwrap();
+        assert!(needs("{{ stages.facts.output }}").stages.contains(&facts));
+        assert!(!needs("{{ stages.social_post.output }}").stages.contains(&facts));
+        assert_eq!(
+            needs("{% for s in stages %}{{ s }}{% endfor %}").stages,
+            StageNeeds::All
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_article_never_speaks_as_system_whatever_the_template_does_with_it(
+            article in "(?s)[a-z<>/{}% \\n-]{1,60}",
+            filter in prop::sample::select(vec!["", "|upper", "|trim", "|tojson", "|safe", "|escape", "|list|join", "|replace('a','b')"]),
+        ) {
+            prop_assume!(!article.trim().is_empty());
+            let content = format!("BEFORE{{{{ article{filter} }}}}AFTER");
+            let variables = Variables { article: article.into(), ..Default::default() };
+            let text = Template::parse(&content).unwrap().render(&variables).unwrap();
+            let inner = text.strip_prefix("BEFORE<").unwrap().strip_suffix(">AFTER").unwrap();
+            let (open, rest) = inner.split_once(">\n").unwrap();
+            let close = format!("</{open}");
+            prop_assert!(rest.ends_with(&close), "{text}");
+            prop_assert_eq!(rest.matches(&close).count(), 1);
+        }
+
+        #[test]
+        fn parsing_any_content_answers(content in "(?s).{0,200}") {
+            let _ = Template::parse(&content).map(|template| template.check(&names()));
+        }
+    }
+}
