@@ -1,1 +1,39 @@
-//! Soon.
+//! Everything on one machine: the ports on SQLite (in WAL mode) and files under one data folder, and
+//! the engine that runs the state machine file.
+//!
+//! **Architecture invariants**
+//!
+//! - One thread writes ([`database`]). It takes whatever waits, writes it in one transaction, and
+//!   tells each caller only after the commit has reached the disk (group commit with
+//!   `synchronous=FULL`). So nothing counts as done that a power cut could undo.
+//! - Texts of up to [`objects::INLINE_BYTES`] lie in the database, larger ones in files that are on
+//!   disk before the row that names them.
+//! - The engine knows no handler and the handlers know no engine: what runs next is said by
+//!   `statemachine/article.asl.json` alone.
+
+mod bus;
+mod clock;
+mod data_folder;
+mod database;
+pub mod engine;
+mod executions;
+mod history;
+mod jobs;
+mod memo;
+pub mod objects;
+mod projects;
+mod queue;
+mod quota;
+
+pub use bus::{EmbeddedBus, Notice};
+pub use clock::SystemClock;
+pub use data_folder::{DataFolder, DataFolderLock};
+pub use database::Database;
+pub use executions::{Execution, ExecutionStore};
+pub use history::SqliteHistory;
+pub use jobs::{BatchCounts, JobFilter, JobRow, SqliteJobs};
+pub use memo::SqliteMemo;
+pub use objects::SqliteObjects;
+pub use projects::SqliteProjects;
+pub use queue::{DeadLetter, Message, SqliteQueue};
+pub use quota::MemoryQuota;

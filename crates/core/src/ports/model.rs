@@ -36,7 +36,7 @@ pub trait ModelQuota: Send + Sync {
     /// so that a wait is served once and in order.
     async fn reserve(&self, model: &str, tokens: u64, holder: &str, now: Timestamp) -> Result<Timestamp>;
 
-    /// The holder's call was answered.
+    /// The holder's call ended, well or badly, but not by a throttle; its slot is used up.
     async fn answered(&self, model: &str, holder: &str, now: Timestamp) -> Result<()>;
 
     /// The holder's call was throttled; its slot is used up.

@@ -1,0 +1,226 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bedrock_diy_core::{
+    JobId,
+    cursor::Cursor,
+    error::Result,
+    ports::{Clock, Executions, Started},
+    time::Timestamp,
+};
+use rusqlite::OptionalExtension;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::database::{Database, failure, from_json, to_json};
+
+/// Executions of the state machine, and where each one stands.
+#[derive(Clone)]
+pub struct ExecutionStore {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    started: Arc<Notify>,
+}
+
+/// An execution that the engine has taken to work on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    /// Its row number.
+    pub seq: i64,
+    /// Its name.
+    pub job_id: JobId,
+    /// Where it stands.
+    pub position: Position,
+}
+
+/// Where an execution stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// The state that is next; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The state's input.
+    pub input: Value,
+    /// How often each retrier of that state has retried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<u32>,
+    /// When the execution was started.
+    pub started_at: Timestamp,
+}
+
+impl ExecutionStore {
+    /// On this database.
+    #[must_use]
+    pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock, started: Arc::new(Notify::new()) }
+    }
+
+    /// Makes ready again what a process that has died was working on. Called once, by the process
+    /// that holds the data folder's lock, before it takes any.
+    pub async fn recover(&self) -> Result<usize> {
+        let now = self.clock.now().millis();
+        self.database
+            .write(move |connection| {
+                connection
+                    .execute("UPDATE executions SET status = 'READY', wake_at = ?1 WHERE status = 'RUNNING'", [now])
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+
+    /// Takes up to `most` executions that are ready, the longest waiting first.
+    pub async fn take(&self, most: usize) -> Result<Vec<Execution>> {
+        let now = self.clock.now().millis();
+        if self.next_wake()?.is_none_or(|wake| wake.millis() > now) {
+            return Ok(Vec::new());
+        }
+        let rows = self
+            .database
+            .write(move |connection| {
+                connection
+                    .prepare_cached(
+                        "UPDATE executions SET status = 'RUNNING' WHERE seq IN
+                             (SELECT seq FROM executions WHERE status = 'READY' AND wake_at <= ?1 ORDER BY wake_at, seq LIMIT ?2)
+                         RETURNING seq, job_id, position",
+                    )
+                    .and_then(|mut update| {
+                        update
+                            .query_map((now, most), |row| {
+                                Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+                            })?
+                            .collect::<rusqlite::Result<Vec<_>>>()
+                    })
+                    .map_err(|error| failure(&error))
+            })
+            .await?;
+        rows.into_iter()
+            .map(|(seq, job_id, position)| {
+                Ok(Execution { seq, job_id: JobId::new(job_id)?, position: from_json("position", &position)? })
+            })
+            .collect()
+    }
+
+    /// When the next execution is ready; none where none waits.
+    pub fn next_wake(&self) -> Result<Option<Timestamp>> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT min(wake_at) FROM executions WHERE status = 'READY'")
+                .and_then(|mut select| select.query_row([], |row| row.get::<_, Option<i64>>(0)))
+                .map(|wake| wake.map(Timestamp::from_millis))
+                .map_err(|error| failure(&error))
+        })
+    }
+
+    /// Notes where a running execution stands, without waiting for the disk: after a crash it goes on
+    /// from an earlier state, and the handlers find what they had done.
+    pub fn note(&self, execution: &Execution) -> Result<()> {
+        let (seq, position) = (execution.seq, to_json("position", &execution.position)?);
+        self.database.write_soon(move |connection| {
+            connection
+                .prepare_cached("UPDATE executions SET position = ?2 WHERE seq = ?1 AND status = 'RUNNING'")
+                .and_then(|mut update| update.execute((seq, position)))
+                .map(|_| ())
+                .map_err(|error| failure(&error))
+        })
+    }
+
+    /// Lays an execution aside until `wake_at`.
+    pub async fn sleep(&self, execution: &Execution, wake_at: Timestamp) -> Result<()> {
+        let (seq, position) = (execution.seq, to_json("position", &execution.position)?);
+        self.database
+            .write(move |connection| {
+                connection
+                    .prepare_cached(
+                        "UPDATE executions SET status = 'READY', wake_at = ?2, position = ?3
+                         WHERE seq = ?1 AND status = 'RUNNING'",
+                    )
+                    .and_then(|mut update| update.execute((seq, wake_at.millis(), position)))
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+
+    /// Ends an execution.
+    pub async fn end(&self, execution: &Execution, status: &'static str) -> Result<()> {
+        let seq = execution.seq;
+        self.database
+            .write(move |connection| {
+                connection
+                    .prepare_cached("UPDATE executions SET status = ?2, position = '' WHERE seq = ?1")
+                    .and_then(|mut update| update.execute((seq, status)))
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+
+    /// How many executions have not ended.
+    pub fn open(&self) -> Result<u64> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT (SELECT count(*) FROM executions WHERE status = 'READY')
+                          + (SELECT count(*) FROM executions WHERE status = 'RUNNING')",
+                )
+                .and_then(|mut select| select.query_row([], |row| row.get(0)))
+                .map_err(|error| failure(&error))
+        })
+    }
+
+    /// Resolves when an execution was started by this process.
+    pub async fn start_seen(&self) {
+        self.started.notified().await;
+    }
+}
+
+impl std::fmt::Debug for ExecutionStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecutionStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Executions for ExecutionStore {
+    async fn start(&self, job: &JobId) -> Result<Started> {
+        let now = self.clock.now();
+        let input = serde_json::to_value(Cursor::start(job.clone()))
+            .map_err(|error| crate::database::corrupt("cursor", &error))?;
+        let position = to_json("position", &Position { state: None, input, retries: Vec::new(), started_at: now })?;
+        let name = job.as_str().to_owned();
+        let started = self
+            .database
+            .write(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO executions (job_id, status, wake_at, position) VALUES (?1, 'READY', ?2, ?3)
+                         ON CONFLICT DO NOTHING RETURNING seq",
+                    )
+                    .and_then(|mut insert| insert.query_row((name, now.millis(), position), |_| Ok(())).optional())
+                    .map_err(|error| failure(&error))
+            })
+            .await?;
+        if started.is_none() {
+            return Ok(Started::Already);
+        }
+        self.started.notify_one();
+        Ok(Started::New)
+    }
+
+    async fn stop(&self, job: &JobId) -> Result<()> {
+        let name = job.as_str().to_owned();
+        self.database
+            .write(move |connection| {
+                connection
+                    .execute(
+                        "UPDATE executions SET status = 'ABORTED', position = '' WHERE job_id = ?1 AND status = 'READY'",
+                        [name],
+                    )
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+}

@@ -1,0 +1,232 @@
+//! Objects: short ones in the database, long ones in files named by their hash.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bedrock_diy_core::{
+    Code, Failure,
+    article::{Bucket, ObjectRef},
+    error::Result,
+    ports::Objects,
+    text::sha256_hex,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::database::{Database, failure};
+
+/// Up to this size an object lies in the database, where it is written and synced together with
+/// everything else; SQLite reads blobs of this size faster than a file system opens files
+/// (sqlite.org/fasterthanfs.html: below about 100 kB).
+pub const INLINE_BYTES: usize = 64 * 1024;
+
+/// Objects in SQLite and files.
+#[derive(Debug, Clone)]
+pub struct SqliteObjects {
+    database: Database,
+    files: Arc<PathBuf>,
+    folders: Folders,
+}
+
+/// Numbers of key folders that were looked up lately; a number never changes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Folders(Arc<Mutex<HashMap<(Bucket, String), i64>>>);
+
+/// Where an object's bytes are to lie, decided before the row is written.
+pub(crate) enum Body {
+    /// In the row.
+    Inline(Vec<u8>),
+    /// In this file, on the disk already.
+    File { name: String, size: usize },
+}
+
+impl SqliteObjects {
+    /// On this database, with long objects in files under `files`.
+    #[must_use]
+    pub fn new(database: Database, files: PathBuf) -> Self {
+        Self { database, files: Arc::new(files), folders: Folders::default() }
+    }
+
+    /// Makes the bytes ready to be named by a row: long ones are in a file and on the disk when this
+    /// returns.
+    pub(crate) async fn body(&self, bytes: Vec<u8>) -> Result<Body> {
+        if bytes.len() <= INLINE_BYTES {
+            return Ok(Body::Inline(bytes));
+        }
+        let files = Arc::clone(&self.files);
+        blocking(move || {
+            let name = sha256_hex(&bytes);
+            store_file(&files, &name, &bytes).map_err(|error| {
+                Failure::new(Code::StorageUnavailable, format!("an object can't be stored in {}: {error}", files.display()))
+            })?;
+            Ok(Body::File { name, size: bytes.len() })
+        })
+        .await
+    }
+
+    /// The folders' numbers, for writes that put an object along with other rows.
+    pub(crate) fn folders(&self) -> Folders {
+        self.folders.clone()
+    }
+
+    async fn read_file(&self, name: String, object: &ObjectRef) -> Result<Vec<u8>> {
+        let path = file_path(&self.files, &name);
+        let key = object.key.clone();
+        blocking(move || {
+            fs::read(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => not_found(&key),
+                _ => Failure::new(Code::StorageUnavailable, format!("{key} can't be read: {error}")),
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Objects for SqliteObjects {
+    async fn put(&self, bucket: Bucket, key: &str, bytes: Vec<u8>) -> Result<ObjectRef> {
+        // A version is what was put: the same bytes under the same key are the same version, so that
+        // a file which is dropped twice is one article.
+        let version = (bucket == Bucket::Articles).then(|| sha256_hex(&bytes)[..32].to_owned());
+        let object = ObjectRef { bucket, key: key.to_owned(), version, size: bytes.len() as u64 };
+        let body = self.body(bytes).await?;
+        let (folders, stored) = (self.folders(), object.clone());
+        self.database.write(move |connection| put(connection, &folders, &stored, &body)).await?;
+        Ok(object)
+    }
+
+    async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>> {
+        let (folder, name) = split_key(&object.key);
+        let row = self.database.read(|connection| {
+            let Some(folder) = self.folders.find(connection, object.bucket, folder)? else { return Ok(None) };
+            connection
+                .prepare_cached("SELECT bytes, file FROM objects WHERE folder = ?1 AND name = ?2 AND version = ?3")
+                .and_then(|mut select| {
+                    let version = object.version.as_deref().unwrap_or_default();
+                    select
+                        .query_row((folder, name, version), |row| {
+                            Ok((row.get::<_, Option<Vec<u8>>>(0)?, row.get::<_, Option<String>>(1)?))
+                        })
+                        .optional()
+                })
+                .map_err(|error| failure(&error))
+        })?;
+        match row {
+            Some((Some(bytes), _)) => Ok(bytes),
+            Some((None, Some(file))) => self.read_file(file, object).await,
+            _ => Err(not_found(&object.key)),
+        }
+    }
+}
+
+/// Writes an object's row within a transaction.
+pub(crate) fn put(connection: &Connection, folders: &Folders, object: &ObjectRef, body: &Body) -> Result<()> {
+    let (folder, name) = split_key(&object.key);
+    let folder = folders.number(connection, object.bucket, folder)?;
+    let (size, bytes, file) = match body {
+        Body::Inline(bytes) => (bytes.len(), Some(bytes), None),
+        Body::File { name, size } => (*size, None, Some(name)),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO objects (folder, name, version, size, bytes, file) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET size = excluded.size, bytes = excluded.bytes, file = excluded.file",
+        )
+        .and_then(|mut insert| {
+            insert.execute((folder, name, object.version.as_deref().unwrap_or_default(), size, bytes, file))
+        })
+        .map(|_| ())
+        .map_err(|error| failure(&error))
+}
+
+impl Folders {
+    /// More than these and the table is asked again: it is a cache, not a copy.
+    const KEPT: usize = 4_096;
+
+    fn find(&self, connection: &Connection, bucket: Bucket, path: &str) -> Result<Option<i64>> {
+        if let Some(number) = self.kept().get(&(bucket, path.to_owned())) {
+            return Ok(Some(*number));
+        }
+        let number = connection
+            .prepare_cached("SELECT folder FROM folders WHERE bucket = ?1 AND path = ?2")
+            .and_then(|mut select| select.query_row((bucket.as_str(), path), |row| row.get(0)).optional())
+            .map_err(|error| failure(&error))?;
+        if let Some(number) = number {
+            self.keep(bucket, path, number);
+        }
+        Ok(number)
+    }
+
+    /// The folder's number, made where there is none. Not remembered here: the transaction may yet
+    /// fail.
+    fn number(&self, connection: &Connection, bucket: Bucket, path: &str) -> Result<i64> {
+        if let Some(number) = self.kept().get(&(bucket, path.to_owned())) {
+            return Ok(*number);
+        }
+        connection
+            .prepare_cached(
+                "INSERT INTO folders (bucket, path) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET path = path RETURNING folder",
+            )
+            .and_then(|mut insert| insert.query_row((bucket.as_str(), path), |row| row.get(0)))
+            .map_err(|error| failure(&error))
+    }
+
+    fn keep(&self, bucket: Bucket, path: &str, number: i64) {
+        let mut kept = self.kept();
+        if kept.len() >= Self::KEPT {
+            kept.clear();
+        }
+        kept.insert((bucket, path.to_owned()), number);
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<(Bucket, String), i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn split_key(key: &str) -> (&str, &str) {
+    key.rsplit_once('/').unwrap_or(("", key))
+}
+
+fn file_path(files: &Path, name: &str) -> PathBuf {
+    files.join(&name[..2.min(name.len())]).join(name)
+}
+
+/// Stores a file so that it is whole or not there, also after a power cut: written beside, synced,
+/// renamed, and the folder synced.
+fn store_file(files: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let path = file_path(files, name);
+    if fs::metadata(&path).is_ok_and(|found| found.len() == bytes.len() as u64) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(files);
+    fs::create_dir_all(folder)?;
+    let beside = folder.join(format!("{name}.{}.part", rand::random::<u32>()));
+    let written = (|| {
+        let mut file = fs::File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, &path)?;
+        fs::File::open(folder)?.sync_all()
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn not_found(key: &str) -> Failure {
+    Failure::new(Code::ArticleNotFound, format!("{key} is not there"))
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::new(Code::InternalError, format!("file work ended early: {error}")))?
+}

@@ -1,0 +1,177 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bedrock_diy_core::{
+    Code, Failure, ProjectId, PromptId,
+    card::{Card, CardRevision},
+    error::Result,
+    pipeline::PipelineRevision,
+    ports::Projects,
+    project::Project,
+};
+use rusqlite::{OptionalExtension, Params};
+use serde::de::DeserializeOwned;
+
+use crate::database::{Database, failure, from_json, to_json};
+
+/// Projects, cards and their revisions in SQLite. What is immutable is kept in memory once read.
+#[derive(Debug, Clone)]
+pub struct SqliteProjects {
+    database: Database,
+    revisions: Cache<(ProjectId, PromptId, u32), CardRevision>,
+    pipelines: Cache<(ProjectId, String), PipelineRevision>,
+}
+
+type Cache<K, V> = Arc<Mutex<HashMap<K, Arc<V>>>>;
+
+impl SqliteProjects {
+    /// On this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database, revisions: Cache::default(), pipelines: Cache::default() }
+    }
+
+    /// Stores a project as it is to be.
+    pub async fn put_project(&self, project: &Project) -> Result<()> {
+        let (id, document) = (project.project_id.clone(), to_json("project", project)?);
+        self.execute(
+            "INSERT INTO projects VALUES (?1, ?2) ON CONFLICT DO UPDATE SET document = excluded.document",
+            (id.as_str().to_owned(), document),
+        )
+        .await
+    }
+
+    /// Stores a card as it is to be, and a new revision of it where there is one: both or none.
+    pub async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()> {
+        let ids = (card.project_id.as_str().to_owned(), card.prompt_id.as_str().to_owned());
+        let document = to_json("card", card)?;
+        let revision = revision
+            .map(|revision| Ok::<_, Failure>((revision.revision, to_json("card revision", revision)?)))
+            .transpose()?;
+        self.database
+            .write(move |connection| {
+                if let Some((number, document)) = &revision {
+                    connection
+                        .execute("INSERT INTO card_revisions VALUES (?1, ?2, ?3, ?4)", (&ids.0, &ids.1, number, document))
+                        .map_err(|error| failure(&error))?;
+                }
+                connection
+                    .execute(
+                        "INSERT INTO cards VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET document = excluded.document",
+                        (&ids.0, &ids.1, document),
+                    )
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+
+    /// Every project.
+    pub fn projects(&self) -> Result<Vec<Project>> {
+        self.select_all("project", "SELECT document FROM projects", [])
+    }
+
+    async fn execute(&self, sql: &'static str, params: (String, String)) -> Result<()> {
+        self.database
+            .write(move |connection| connection.execute(sql, params).map(|_| ()).map_err(|error| failure(&error)))
+            .await
+    }
+
+    fn select<T: DeserializeOwned>(&self, what: &str, sql: &str, params: impl Params) -> Result<Option<T>> {
+        let json = self.database.read(|connection| {
+            connection
+                .prepare_cached(sql)
+                .and_then(|mut select| select.query_row(params, |row| row.get::<_, String>(0)).optional())
+                .map_err(|error| failure(&error))
+        })?;
+        json.map(|json| from_json(what, &json)).transpose()
+    }
+
+    fn select_all<T: DeserializeOwned>(&self, what: &str, sql: &str, params: impl Params) -> Result<Vec<T>> {
+        let rows = self.database.read(|connection| {
+            connection
+                .prepare_cached(sql)
+                .and_then(|mut select| {
+                    select.query_map(params, |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+                })
+                .map_err(|error| failure(&error))
+        })?;
+        rows.iter().map(|json| from_json(what, json)).collect()
+    }
+}
+
+#[async_trait]
+impl Projects for SqliteProjects {
+    async fn project(&self, project: &ProjectId) -> Result<Option<Project>> {
+        self.select("project", "SELECT document FROM projects WHERE project_id = ?1", [project.as_str()])
+    }
+
+    async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>> {
+        self.select_all("card", "SELECT document FROM cards WHERE project_id = ?1", [project.as_str()])
+    }
+
+    async fn card_revision(&self, project: &ProjectId, prompt: &PromptId, revision: u32) -> Result<Arc<CardRevision>> {
+        cached(&self.revisions, (project.clone(), prompt.clone(), revision), || {
+            self.select(
+                "card revision",
+                "SELECT document FROM card_revisions WHERE project_id = ?1 AND prompt_id = ?2 AND revision = ?3",
+                (project.as_str(), prompt.as_str(), revision),
+            )?
+            .ok_or_else(|| missing(&format!("revision {revision} of the card {prompt} of the project {project}")))
+        })
+    }
+
+    async fn keep_pipeline(&self, pipeline: &PipelineRevision) -> Result<()> {
+        let key = (pipeline.project_id.clone(), pipeline.hash.clone());
+        if lock(&self.pipelines).contains_key(&key) {
+            return Ok(());
+        }
+        let document = to_json("pipeline revision", pipeline)?;
+        let (project, hash) = (key.0.as_str().to_owned(), key.1.clone());
+        self.database
+            .write(move |connection| {
+                connection
+                    .execute("INSERT INTO pipelines VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", (project, hash, document))
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await?;
+        lock(&self.pipelines).insert(key, Arc::new(pipeline.clone()));
+        Ok(())
+    }
+
+    async fn pipeline(&self, project: &ProjectId, hash: &str) -> Result<Arc<PipelineRevision>> {
+        cached(&self.pipelines, (project.clone(), hash.to_owned()), || {
+            self.select(
+                "pipeline revision",
+                "SELECT document FROM pipelines WHERE project_id = ?1 AND hash = ?2",
+                (project.as_str(), hash),
+            )?
+            .ok_or_else(|| missing(&format!("pipeline revision {hash} of the project {project}")))
+        })
+    }
+}
+
+fn cached<K: std::hash::Hash + Eq, V>(
+    cache: &Cache<K, V>,
+    key: K,
+    read: impl FnOnce() -> Result<V>,
+) -> Result<Arc<V>> {
+    if let Some(kept) = lock(cache).get(&key) {
+        return Ok(Arc::clone(kept));
+    }
+    let value = Arc::new(read()?);
+    lock(cache).insert(key, Arc::clone(&value));
+    Ok(value)
+}
+
+fn lock<K, V>(cache: &Cache<K, V>) -> std::sync::MutexGuard<'_, HashMap<K, Arc<V>>> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::new(Code::InternalError, format!("the {what} is not there"))
+}

@@ -1,0 +1,121 @@
+-- Rows are small and lie where their neighbours in time lie: a job has a number (`seq`) that grows,
+-- and everything of a job is keyed by it. Only what must be found by a hash (job id, memo key) is
+-- spread over its index.
+
+CREATE TABLE projects (
+    project_id TEXT PRIMARY KEY,
+    document   TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE cards (
+    project_id TEXT NOT NULL,
+    prompt_id  TEXT NOT NULL,
+    document   TEXT NOT NULL,
+    PRIMARY KEY (project_id, prompt_id)
+) WITHOUT ROWID;
+
+CREATE TABLE card_revisions (
+    project_id TEXT NOT NULL,
+    prompt_id  TEXT NOT NULL,
+    revision   INTEGER NOT NULL,
+    document   TEXT NOT NULL,
+    PRIMARY KEY (project_id, prompt_id, revision)
+) WITHOUT ROWID;
+
+CREATE TABLE pipelines (
+    project_id TEXT NOT NULL,
+    hash       TEXT NOT NULL,
+    document   TEXT NOT NULL,
+    PRIMARY KEY (project_id, hash)
+) WITHOUT ROWID;
+
+CREATE TABLE jobs (
+    seq         INTEGER PRIMARY KEY,
+    job_id      TEXT NOT NULL UNIQUE,
+    project_id  TEXT NOT NULL,
+    batch       TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    version     INTEGER NOT NULL,
+    document    TEXT NOT NULL
+);
+CREATE INDEX jobs_by_batch ON jobs (project_id, batch);
+
+CREATE TABLE stages (
+    job      INTEGER NOT NULL,
+    stage    INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (job, stage)
+) WITHOUT ROWID;
+
+CREATE TABLE events (
+    job      INTEGER NOT NULL,
+    number   INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (job, number)
+) WITHOUT ROWID;
+
+-- A key's folder is kept once, so that the outputs of a job lie together and their keys stay short.
+CREATE TABLE folders (
+    folder INTEGER PRIMARY KEY,
+    bucket TEXT NOT NULL,
+    path   TEXT NOT NULL,
+    UNIQUE (bucket, path)
+);
+
+-- `file` names a file in the objects folder where the bytes are too many for a row.
+CREATE TABLE objects (
+    folder  INTEGER NOT NULL,
+    name    TEXT NOT NULL,
+    version TEXT NOT NULL,
+    size    INTEGER NOT NULL,
+    bytes   BLOB,
+    file    TEXT,
+    PRIMARY KEY (folder, name, version)
+) WITHOUT ROWID;
+
+CREATE TABLE memo (
+    memo_key BLOB PRIMARY KEY,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE chat_history (
+    session_id TEXT NOT NULL,
+    timestamp  INTEGER NOT NULL,
+    document   TEXT NOT NULL,
+    PRIMARY KEY (session_id, timestamp)
+) WITHOUT ROWID;
+
+CREATE TABLE executions (
+    seq      INTEGER PRIMARY KEY,
+    job_id   TEXT NOT NULL UNIQUE,
+    status   TEXT NOT NULL,
+    wake_at  INTEGER NOT NULL,
+    position TEXT NOT NULL
+);
+CREATE INDEX executions_ready ON executions (wake_at, seq) WHERE status = 'READY';
+CREATE INDEX executions_running ON executions (seq) WHERE status = 'RUNNING';
+
+CREATE TABLE messages (
+    seq        INTEGER PRIMARY KEY,
+    queue      TEXT NOT NULL,
+    visible_at INTEGER NOT NULL,
+    receives   INTEGER NOT NULL DEFAULT 0,
+    body       TEXT NOT NULL
+);
+CREATE INDEX messages_visible ON messages (queue, visible_at, seq);
+
+CREATE TABLE dead_letters (
+    seq      INTEGER PRIMARY KEY,
+    queue    TEXT NOT NULL,
+    receives INTEGER NOT NULL,
+    died_at  INTEGER NOT NULL,
+    reason   TEXT NOT NULL,
+    body     TEXT NOT NULL
+);
+
+-- What `serve` has taken from the inbox folder, so that a restart need not read every file again.
+CREATE TABLE inbox_files (
+    path     TEXT PRIMARY KEY,
+    size     INTEGER NOT NULL,
+    modified INTEGER NOT NULL
+) WITHOUT ROWID;
