@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Failure, ids::JobId};
+use crate::{error::Failure, ids::JobId, job::Job};
 
 /// Where a job stands, as every state of the state machine takes it and gives it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,16 @@ impl Cursor {
             next: Next::Stage,
             wait_seconds: 0,
             error: None,
+        }
+    }
+
+    /// Where the job stands now, whoever brought it there.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        if job.status.is_terminal() || job.stages_done >= job.stages {
+            Self::finish(job.job_id.clone(), job.stages_done)
+        } else {
+            Self::stage(job.job_id.clone(), job.next_stage())
         }
     }
 

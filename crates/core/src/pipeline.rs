@@ -36,10 +36,11 @@ pub struct PipelineCard {
 }
 
 impl PipelineRevision {
-    /// Pins what the project runs today.
+    /// Pins what the project runs today. `default_model` is for projects that name none: what a job
+    /// runs on is decided when it is accepted, not by whoever happens to run it.
     ///
     /// Fails with [`Code::ProjectInactive`] or [`Code::NoActiveCards`].
-    pub fn pin(project: &Project, cards: &[Card]) -> Result<Self> {
+    pub fn pin(project: &Project, cards: &[Card], default_model: &str) -> Result<Self> {
         if project.status == ProjectStatus::Inactive {
             return Err(Failure::new(
                 Code::ProjectInactive,
@@ -61,12 +62,10 @@ impl PipelineRevision {
                 revision: card.revision,
             })
             .collect();
-        let mut pipeline = Self {
-            hash: String::new(),
-            project_id: project.project_id.clone(),
-            cards,
-            settings: project.settings.clone(),
-        };
+        let mut settings = project.settings.clone();
+        settings.model.get_or_insert_with(|| default_model.to_owned());
+        let mut pipeline =
+            Self { hash: String::new(), project_id: project.project_id.clone(), cards, settings };
         pipeline.hash = pipeline.digest()?;
         Ok(pipeline)
     }

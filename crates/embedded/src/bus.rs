@@ -6,7 +6,6 @@ use bedrock_diy_core::{
     event::{Event, StageDelta},
     ports::Bus,
 };
-
 use tokio::sync::broadcast;
 
 use crate::{database::to_json, queue::SqliteQueue};
@@ -17,16 +16,8 @@ use crate::{database::to_json, queue::SqliteQueue};
 pub struct EmbeddedBus {
     queue: SqliteQueue,
     subscriptions: Arc<RwLock<Vec<String>>>,
-    followers: broadcast::Sender<Notice>,
-}
-
-/// What a follower sees.
-#[derive(Debug, Clone)]
-pub enum Notice {
-    /// A stored event.
-    Event(Arc<Event>),
-    /// A piece of an answer.
-    Delta(Arc<StageDelta>),
+    events: broadcast::Sender<Arc<Event>>,
+    deltas: broadcast::Sender<Arc<StageDelta>>,
 }
 
 /// A follower that is more than this behind misses something, and is told so.
@@ -36,7 +27,12 @@ impl EmbeddedBus {
     /// A bus whose subscriptions are queues here.
     #[must_use]
     pub fn new(queue: SqliteQueue) -> Self {
-        Self { queue, subscriptions: Arc::default(), followers: broadcast::channel(FOLLOWED).0 }
+        Self {
+            queue,
+            subscriptions: Arc::default(),
+            events: broadcast::channel(FOLLOWED).0,
+            deltas: broadcast::channel(FOLLOWED).0,
+        }
     }
 
     /// Delivers all events from now on to the queue of this name, at least once.
@@ -47,10 +43,16 @@ impl EmbeddedBus {
         }
     }
 
-    /// Looks on live.
+    /// Looks on at stored events, live.
     #[must_use]
-    pub fn follow(&self) -> broadcast::Receiver<Notice> {
-        self.followers.subscribe()
+    pub fn follow_events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
+    /// Looks on at answers while they are written.
+    #[must_use]
+    pub fn follow_deltas(&self) -> broadcast::Receiver<Arc<StageDelta>> {
+        self.deltas.subscribe()
     }
 }
 
@@ -62,20 +64,20 @@ impl Bus for EmbeddedBus {
             let bodies = events.iter().map(|event| to_json("event", event)).collect::<Result<_>>()?;
             self.queue.send_to(&queue, bodies).await?;
         }
-        if self.has_followers() {
+        if self.events.receiver_count() > 0 {
             for event in events {
                 // Fails only where the last follower has just gone.
-                let _ = self.followers.send(Notice::Event(Arc::new(event.clone())));
+                let _ = self.events.send(Arc::new(event.clone()));
             }
         }
         Ok(())
     }
 
     fn delta(&self, delta: StageDelta) {
-        let _ = self.followers.send(Notice::Delta(Arc::new(delta)));
+        let _ = self.deltas.send(Arc::new(delta));
     }
 
     fn has_followers(&self) -> bool {
-        self.followers.receiver_count() > 0
+        self.deltas.receiver_count() > 0
     }
 }

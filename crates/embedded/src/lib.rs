@@ -13,11 +13,13 @@
 
 mod bus;
 mod clock;
+mod concurrency;
 mod data_folder;
 mod database;
 pub mod engine;
 mod executions;
 mod history;
+mod inbox;
 mod jobs;
 mod memo;
 pub mod objects;
@@ -25,12 +27,14 @@ mod projects;
 mod queue;
 mod quota;
 
-pub use bus::{EmbeddedBus, Notice};
+pub use bus::EmbeddedBus;
 pub use clock::SystemClock;
+pub use concurrency::ConcurrencyLimit;
 pub use data_folder::{DataFolder, DataFolderLock};
 pub use database::Database;
 pub use executions::{Execution, ExecutionStore};
 pub use history::SqliteHistory;
+pub use inbox::{Inbox, InboxFile};
 pub use jobs::{BatchCounts, JobFilter, JobRow, SqliteJobs};
 pub use memo::SqliteMemo;
 pub use objects::SqliteObjects;

@@ -162,6 +162,19 @@ impl SqliteQueue {
             .await
     }
 
+    /// Makes every message visible that a process which has died was handling. Called once, by the
+    /// process that holds the data folder's lock, before it receives any.
+    pub async fn recover(&self) -> Result<usize> {
+        let now = self.clock.now().millis();
+        self.database
+            .write(move |connection| {
+                connection
+                    .execute("UPDATE messages SET visible_at = ?1 WHERE visible_at > ?1", [now])
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+
     /// The dead letters of all queues, the newest first.
     pub fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
         self.database.read(|connection| {

@@ -1,1 +1,95 @@
-//! The plan handler.
+//! Plan: reads the article as it came, keeps its text, and sets the job going.
+
+use std::sync::Arc;
+
+use bedrock_diy_articles as articles;
+use bedrock_diy_core::{
+    Code, Failure,
+    article::{self, ArticleMeta, Bucket, ObjectRef},
+    cursor::Cursor,
+    error::Result,
+    job::{Job, JobStatus},
+    limits,
+    ports::{Applied, Bus, Clock, Jobs, Objects, Projects},
+};
+
+/// What planning needs.
+#[derive(Clone)]
+pub struct Plan {
+    /// Projects and cards.
+    pub projects: Arc<dyn Projects>,
+    /// Jobs.
+    pub jobs: Arc<dyn Jobs>,
+    /// Article files.
+    pub objects: Arc<dyn Objects>,
+    /// Who is told.
+    pub bus: Arc<dyn Bus>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Plan {
+    /// Plans a job; for one that is planned already, says where it stands.
+    pub async fn handle(&self, cursor: Cursor) -> Result<Cursor> {
+        let job = self
+            .jobs
+            .read(&cursor.job_id)
+            .await?
+            .ok_or_else(|| Failure::new(Code::InternalError, format!("the job {} is not there", cursor.job_id)))?;
+        if job.status != JobStatus::Accepted {
+            return Ok(Cursor::of(&job));
+        }
+        let hash = job.pipeline.as_deref().unwrap_or_default();
+        let pipeline = self.projects.pipeline(&job.project_id, hash).await?;
+        let limit = pipeline.settings.limits.article_bytes.unwrap_or(limits::ARTICLE_BYTES);
+        let (text, meta) = self.read_article(&job, limit).await?;
+        let change = job.start(text, meta, &pipeline, self.clock.now());
+        let events = change.events.clone();
+        match self.jobs.apply(change).await? {
+            Applied::Done(job) => {
+                self.bus.publish(&events).await?;
+                Ok(Cursor::of(&job))
+            }
+            Applied::Stale(job) => Ok(Cursor::of(&job)),
+        }
+    }
+
+    /// The article's text as an object, and what the file says about itself.
+    async fn read_article(&self, job: &Job, limit: u64) -> Result<(ObjectRef, ArticleMeta)> {
+        let source = &job.article.source;
+        if source.size > limit {
+            return Err(Failure::new(
+                Code::ArticleTooLarge,
+                format!("{} has {} bytes, {limit} are allowed", job.article.name, source.size),
+            ));
+        }
+        let bytes = self.objects.get(source).await?;
+        let name = job.article.name.clone();
+        // Taking a PDF apart is work for milliseconds to seconds: not on a thread that serves others.
+        let read = tokio::task::spawn_blocking(move || {
+            let limits = articles::Limits { max_bytes: limit, ..articles::Limits::default() };
+            articles::read(&name, &bytes, &limits)
+        });
+        let article = read
+            .await
+            .map_err(|error| Failure::new(Code::InternalError, format!("reading the article ended early: {error}")))?
+            .map_err(|error| {
+                let code = Code::from_name(error.code()).unwrap_or(Code::UnreadableArticle);
+                Failure::new(code, error.to_string())
+            })?;
+        let said = &job.article.meta;
+        let meta = ArticleMeta {
+            title: said.title.clone().or(article.title),
+            language: said.language.clone().or(article.language),
+            media_type: said.media_type.clone().or_else(|| Some(article.media_type.as_str().to_owned())),
+            other: said.other.clone(),
+        };
+        let text = if article.same_as_source {
+            source.clone()
+        } else {
+            let key = article::submitted_key(&job.project_id, &job.job_id, "article.txt");
+            self.objects.put(Bucket::Articles, &key, article.text.into_bytes()).await?
+        };
+        Ok((text, meta))
+    }
+}

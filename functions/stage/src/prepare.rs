@@ -1,0 +1,123 @@
+//! From a job and its card to the request that goes to the model.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bedrock_diy_core::{
+    Code, Failure, PromptId,
+    article::{self, Bucket, ObjectRef},
+    card::CardInput,
+    error::Result,
+    history,
+    job::Job,
+    limits, memo,
+    model::ModelRequest,
+    pipeline::PipelineRevision,
+    project::Settings,
+    render::{self, Needs, Variables},
+};
+
+use crate::{Stage, cards::Card};
+
+/// A stage, ready to be asked.
+pub(crate) struct Prepared {
+    pub(crate) card: Arc<Card>,
+    pub(crate) settings: Settings,
+    pub(crate) request: ModelRequest,
+    pub(crate) memo_key: String,
+    pub(crate) deadline: Duration,
+    /// Who holds the quota's slot.
+    pub(crate) holder: String,
+    pub(crate) next_card: Option<PromptId>,
+}
+
+impl Prepared {
+    /// Where the stage's output lies; its size is known when there is one.
+    pub(crate) fn output(&self, job: &Job, stage: u32) -> ObjectRef {
+        let key = article::output_key(&job.project_id, &job.job_id, stage, self.card.prompt_id());
+        ObjectRef { bucket: Bucket::Results, key, version: None, size: 0 }
+    }
+}
+
+impl Stage {
+    /// Renders the stage and checks that it fits the model, before anything is paid.
+    pub(crate) async fn prepare(&self, job: &Job, stage: u32) -> Result<Prepared> {
+        let hash = job.pipeline.as_deref().unwrap_or_default();
+        let pipeline = self.ports.projects.pipeline(&job.project_id, hash).await?;
+        let card = self.cards.card(&*self.ports.projects, &job.project_id, pipeline.card(stage)?).await?;
+        let next_card = pipeline.card(stage + 1).ok().map(|card| card.prompt_id.clone());
+
+        let (said, settings) = (card.settings(), &pipeline.settings);
+        let model = said.model.clone().or_else(|| settings.model.clone()).ok_or_else(|| {
+            Failure::new(Code::ModelNotFound, format!("no model is named for the card {}", card.prompt_id()))
+        })?;
+        let parameters = self.catalogue.parameters(&model, &said.parameters.or(&settings.parameters))?;
+        let input = said.input.unwrap_or(CardInput::Previous);
+        let variables = self.variables(job, &pipeline, stage, input, card.template().needs()).await?;
+        let mut messages = self.history(job).await?;
+        messages.push(render::user_message(input, stage, &variables.article, &variables.previous));
+        let seconds = said.timeout_seconds.or(settings.timeout_seconds).unwrap_or(limits::TIMEOUT_SECONDS);
+        let request = ModelRequest {
+            send_schema: self.catalogue.family(&model).is_some_and(|family| family.structured_output),
+            system: card.template().render(&variables)?,
+            model,
+            parameters,
+            messages,
+            guardrail: said.guardrail.clone().or_else(|| settings.guardrail.clone()),
+            output_schema: said.output_schema.clone(),
+        };
+        self.catalogue.check_fits(&request)?;
+        Ok(Prepared {
+            memo_key: memo::memo_key(&job.project_id, &request),
+            holder: format!("{}#{stage}", job.job_id),
+            deadline: Duration::from_secs(u64::from(seconds)),
+            settings: settings.clone(),
+            card,
+            request,
+            next_card,
+        })
+    }
+
+    async fn variables(
+        &self,
+        job: &Job,
+        pipeline: &PipelineRevision,
+        stage: u32,
+        input: CardInput,
+        needs: &Needs,
+    ) -> Result<Variables> {
+        let first = stage == 1;
+        let wants_previous = needs.previous || input != CardInput::Article;
+        let wants_article = needs.article || input != CardInput::Previous || (first && wants_previous);
+        let article: Arc<str> = match (&job.article.text, wants_article) {
+            (Some(text), true) => self.text(text).await?.into(),
+            _ => Arc::default(),
+        };
+        let previous = match (&job.last_output, wants_previous) {
+            (_, true) if first => Arc::clone(&article),
+            (Some(output), true) => self.text(output).await?.into(),
+            _ => Arc::default(),
+        };
+        let mut stages = BTreeMap::new();
+        for (number, earlier) in (1..stage).zip(&pipeline.cards) {
+            if needs.stages.contains(&earlier.prompt_id) {
+                let key = article::output_key(&job.project_id, &job.job_id, number, &earlier.prompt_id);
+                let output = ObjectRef { bucket: Bucket::Results, key, version: None, size: 0 };
+                stages.insert(earlier.prompt_id.clone(), self.text(&output).await?.into());
+            }
+        }
+        Ok(Variables { article, previous, stages, meta: job.article.meta.clone() })
+    }
+
+    async fn history(&self, job: &Job) -> Result<Vec<bedrock_diy_core::model::Message>> {
+        let Some(session) = &job.session_id else { return Ok(Vec::new()) };
+        let exchanges = self.ports.history.recent(session, limits::HISTORY_MESSAGES / 2).await?;
+        Ok(history::messages(&exchanges))
+    }
+
+    /// A stored text.
+    pub(crate) async fn text(&self, object: &ObjectRef) -> Result<String> {
+        let bytes = self.ports.objects.get(object).await?;
+        String::from_utf8(bytes)
+            .map_err(|_| Failure::new(Code::InternalError, format!("{} was stored as text and is none", object.key)))
+    }
+}
