@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's own commands: `cargo demo`, `cargo verify`, `cargo bench-local`.
+//!
+//! Each says what it is doing, is quick the second time, and names the missing thing and its remedy
+//! where it can't go on.
+
+mod bench;
+mod demo;
+mod shell;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the sample project's cards over the sample articles and shows every stage's output.
+    Demo,
+    /// Format, lints, dependency and licence checks, and every test.
+    Verify,
+    /// Measures this machine against the same calls without durability, and prints the table.
+    BenchLocal {
+        /// Fewer articles and one run: to see that it works.
+        #[arg(long)]
+        short: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo => demo::demo(),
+        Command::Verify => verify::verify(),
+        Command::BenchLocal { short } => bench::bench_local(short),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\n{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -45,8 +45,24 @@ impl Intake {
     pub async fn handle(&self, lane: Lane, message: IntakeMessage) -> Result<Vec<JobId>> {
         match message {
             IntakeMessage::Drop(drop) => self.take_drop(lane, drop).await,
-            IntakeMessage::Submission(submission) => Ok(vec![self.take_submission(lane, submission).await?]),
+            IntakeMessage::Submission(submission) => Ok(vec![self.accept(submitted(lane, submission)).await?]),
         }
+    }
+
+    /// Records on the job, where one can be derived, that its message could not be handled: the job
+    /// says why, although nothing runs for it.
+    pub async fn give_up(&self, lane: Lane, message: IntakeMessage, failure: &Failure) -> Result<()> {
+        let new = match message {
+            IntakeMessage::Submission(submission) => submitted(lane, submission),
+            IntakeMessage::Drop(drop) => {
+                let Ok((project_id, batch, name)) = parse_key(&drop.object.key) else { return Ok(()) };
+                let job_id = JobId::of_drop(&project_id, &drop.object.key, version(&drop.object), None);
+                let name = name.to_owned();
+                let article = Article { name, source: drop.object, text: None, meta: ArticleMeta::default() };
+                new_job(job_id, &project_id, &batch, lane, article)
+            }
+        };
+        self.refuse(new, failure).await.map(|_| ())
     }
 
     async fn take_drop(&self, lane: Lane, drop: Drop) -> Result<Vec<JobId>> {
@@ -56,17 +72,7 @@ impl Intake {
         }
         let job_id = JobId::of_drop(&project_id, &drop.object.key, version(&drop.object), None);
         let article = Article { name: name.to_owned(), source: drop.object, text: None, meta: ArticleMeta::default() };
-        let new = NewJob {
-            job_id,
-            project_id,
-            batch,
-            lane,
-            article,
-            session_id: None,
-            fresh: false,
-            retry_of: None,
-        };
-        Ok(vec![self.accept(new).await?])
+        Ok(vec![self.accept(new_job(job_id, &project_id, &batch, lane, article)).await?])
     }
 
     /// A JSON or JSON Lines file: each record is an article, with its text stored for itself.
@@ -144,26 +150,6 @@ impl Intake {
         Ok(Article { name, source, text: None, meta })
     }
 
-    async fn take_submission(&self, lane: Lane, submission: Submission) -> Result<JobId> {
-        let article = Article {
-            name: submission.name,
-            source: submission.object,
-            text: None,
-            meta: submission.meta,
-        };
-        self.accept(NewJob {
-            job_id: submission.job_id,
-            project_id: submission.project_id,
-            batch: submission.batch,
-            lane,
-            article,
-            session_id: submission.session_id,
-            fresh: submission.fresh,
-            retry_of: submission.retry_of,
-        })
-        .await
-    }
-
     async fn accept(&self, new: NewJob) -> Result<JobId> {
         let pipeline = match self.pipeline(&new).await {
             Ok(pipeline) => Ok(pipeline),
@@ -229,6 +215,21 @@ fn new_job(job_id: JobId, project_id: &ProjectId, batch: &BatchId, lane: Lane, a
         session_id: None,
         fresh: false,
         retry_of: None,
+    }
+}
+
+fn submitted(lane: Lane, submission: Submission) -> NewJob {
+    let article =
+        Article { name: submission.name, source: submission.object, text: None, meta: submission.meta };
+    NewJob {
+        job_id: submission.job_id,
+        project_id: submission.project_id,
+        batch: submission.batch,
+        lane,
+        article,
+        session_id: submission.session_id,
+        fresh: submission.fresh,
+        retry_of: submission.retry_of,
     }
 }
 

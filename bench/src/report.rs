@@ -1,0 +1,137 @@
+//! The tables.
+
+use std::path::Path;
+
+use crate::{
+    Outcome,
+    measure::{self, Used},
+    work::{ModelServer, Work},
+};
+
+const STAGES: usize = 5;
+
+/// Ours, as its users and its data folder saw it.
+#[derive(Clone, Copy)]
+struct Run {
+    used: Used,
+    /// From the first article accepted to the last one ended, in seconds.
+    working: f64,
+    /// The data folder's database, in bytes.
+    database: u64,
+}
+
+/// Measures everything and prints the tables.
+pub(crate) fn all(programs: &Path, short: bool) -> Outcome {
+    let (articles, runs) = if short { (200, 1) } else { (1_000, 3) };
+    println!("# bench-local\n");
+    println!("{articles} articles of 10 kB, {STAGES} cards; medians of {runs} runs; two processes of ours (program, model server).\n");
+    println!("| model | in flight | floor stages/s | ours stages/s | of the floor | end to end articles/s | µs a stage above the floor | CPU µs a stage (floor) | peak MB | database MB |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    let work = Work::new(articles, STAGES)?;
+    for latency in [0, 50] {
+        let server = ModelServer::start(programs, latency)?;
+        for in_flight in [16, 64] {
+            let mut floors = Vec::new();
+            let mut ours = Vec::new();
+            for _ in 0..runs {
+                floors.push(floor(&server, &work, in_flight)?);
+                ours.push(run(programs, &server, &work, in_flight)?);
+            }
+            row(articles, latency, in_flight, &floors, &ours);
+        }
+    }
+    println!("\n## Growth\n");
+    println!("0 ms, 64 in flight.\n");
+    println!("| articles | stages/s | µs CPU a stage | peak MB | database MB |");
+    println!("| --- | --- | --- | --- | --- |");
+    let server = ModelServer::start(programs, 0)?;
+    let sizes: &[usize] = if short { &[100, 400] } else { &[100, 1_000, 10_000] };
+    for articles in sizes {
+        let work = Work::new(*articles, STAGES)?;
+        let mut measured = Vec::new();
+        for _ in 0..runs {
+            measured.push(run(programs, &server, &work, 64)?);
+        }
+        let stages = (articles * STAGES) as f64;
+        println!(
+            "| {articles} | {:.0} | {:.0} | {:.0} | {:.1} |",
+            stages / median(&measured, |run| run.working),
+            median(&measured, |run| run.used.cpu) / stages * 1e6,
+            median(&measured, |run| run.used.memory as f64) / 1e6,
+            median(&measured, |run| run.database as f64) / 1e6,
+        );
+    }
+    Ok(())
+}
+
+fn row(articles: usize, latency: u64, in_flight: usize, floors: &[Used], ours: &[Run]) {
+    let stages = (articles * STAGES) as f64;
+    let floor = median(floors, |used| used.seconds);
+    let working = median(ours, |run| run.working);
+    println!(
+        "| {latency} ms | {in_flight} | {:.0} | {:.0} | {:.0} % | {:.0} | {:.0} | {:.0} ({:.0}) | {:.0} | {:.1} |",
+        stages / floor,
+        stages / working,
+        floor / working * 100.0,
+        articles as f64 / median(ours, |run| run.used.seconds),
+        (working - floor) / stages * 1e6,
+        median(ours, |run| run.used.cpu) / stages * 1e6,
+        median(floors, |used| used.cpu) / stages * 1e6,
+        median(ours, |run| run.used.memory as f64) / 1e6,
+        median(ours, |run| run.database as f64) / 1e6,
+    );
+}
+
+fn floor(server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Used> {
+    let own = std::env::current_exe()?.to_string_lossy().into_owned();
+    measure::of(&[
+        own,
+        "floor".into(),
+        format!("--endpoint={}", server.endpoint),
+        format!("--articles={}", work.articles().display()),
+        format!("--stages={STAGES}"),
+        format!("--in-flight={in_flight}"),
+    ])
+}
+
+fn run(programs: &Path, server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Run> {
+    let (data, out) = (work.place("data"), work.place("results"));
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let program = path(&programs.join("bedrock-diy"));
+    let environment = |name: &str, value: &str| format!("{name}={value}");
+    let used = measure::of(&[
+        "env".into(),
+        environment("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &server.endpoint),
+        environment("AWS_REGION", "us-east-1"),
+        environment("AWS_ACCESS_KEY_ID", "bench"),
+        environment("AWS_SECRET_ACCESS_KEY", "bench"),
+        program,
+        "run".into(),
+        path(&work.articles()),
+        "--project".into(),
+        path(&work.project()),
+        "--data".into(),
+        path(&data),
+        "--out".into(),
+        path(&out),
+        "--model=test.model-v1:0".into(),
+        "--progress=none".into(),
+        format!("--concurrency={in_flight}"),
+    ])?;
+    let file = data.join("bedrock-diy.sqlite");
+    let database = rusqlite::Connection::open(&file)?;
+    let moment = |sql: &str| database.query_row(sql, [], |row| row.get::<_, f64>(0));
+    let first = moment("SELECT min(unixepoch(document ->> 'acceptedAt', 'subsec')) FROM jobs")?;
+    let last = moment("SELECT max(unixepoch(document ->> 'endedAt', 'subsec')) FROM jobs")?;
+    let succeeded: usize = database.query_row("SELECT count(*) FROM jobs WHERE status = 'SUCCEEDED'", [], |row| row.get(0))?;
+    if succeeded != std::fs::read_dir(work.articles())?.count() {
+        return Err(format!("only {succeeded} articles succeeded").into());
+    }
+    Ok(Run { used, working: last - first, database: std::fs::metadata(file)?.len() })
+}
+
+fn median<T>(values: &[T], pick: impl Fn(&T) -> f64) -> f64 {
+    let mut picked: Vec<_> = values.iter().map(pick).collect();
+    picked.sort_by(f64::total_cmp);
+    picked[picked.len() / 2]
+}

@@ -1,0 +1,256 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use bedrock_diy_core::{BatchId, JobId, ProjectId};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs articles through ordered prompt cards, each once, with results and history kept.
+///
+/// A project is a folder with a `project.yaml` and prompt cards in `cards/`. Every article passes the
+/// cards in order, each working on the one before; every answer is paid for once.
+#[derive(Debug, Parser)]
+#[command(name = "bedrock-diy", version, after_long_help = AFTER)]
+pub struct Arguments {
+    /// Where projects, jobs and results are kept [default: the user's data folder].
+    #[arg(long, global = true, env = "BEDROCK_DIY_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Your own entries for the model catalogue, in the format of models.toml.
+    #[arg(long, global = true, env = "BEDROCK_DIY_MODELS", value_name = "FILE")]
+    pub models: Option<PathBuf>,
+    /// What is done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "\
+Try it:
+  bedrock-diy init news                          writes a project to start from
+  bedrock-diy run articles/ --project news       runs a folder of articles
+  bedrock-diy serve --project news               works what is dropped in the data folder's inbox/
+
+Which model answers:
+  The model that the cards, the project or --model name, on Amazon Bedrock, with the credentials that
+  the AWS command line would use. Where none is named, a small demo model on this machine, which is
+  free and not good.
+
+Exit codes:
+  0    every article succeeded
+  1    some article failed; its row says why, and the same command tries it again
+  2    what was asked for makes no sense (an argument, a project file, a model without credentials)
+  3    the machine is in the way (disk, data folder in use, network)
+  130  stopped by Ctrl-C; the same command goes on where it stopped
+
+Logs go to standard error; RUST_LOG=info shows them, BEDROCK_DIY_LOG=json makes them JSON.";
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Writes a project to start from: project.yaml and a few cards, with every setting explained.
+    Init(Init),
+    /// Runs articles through a project's cards and writes the results.
+    Run(Run),
+    /// Works what is dropped in the inbox folder, until it is stopped.
+    Serve(Serve),
+    /// Lists jobs, shows one, retries or cancels.
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Writes results of finished jobs.
+    #[command(subcommand)]
+    Results(Results),
+    /// Lists the models of the catalogue, with prices.
+    Models(Models),
+    /// Prints a completion script for a shell.
+    Completions(Completions),
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The folder to write; it need not exist.
+    pub dir: PathBuf,
+    /// The project's name [default: the folder's].
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Articles: files, or folders with files in them (txt, md, html, pdf, docx, json, jsonl).
+    #[arg(required = true, value_name = "ARTICLES")]
+    pub articles: Vec<PathBuf>,
+    /// The project's folder.
+    #[arg(long, value_name = "DIR")]
+    pub project: PathBuf,
+    /// Where results are written: results.jsonl, results.csv, and a folder an article.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub out: PathBuf,
+    /// Asks the model again, also for what it has answered before.
+    #[arg(long)]
+    pub fresh: bool,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub progress: Progress,
+    /// Prints every stage's output while the model writes it (best with --concurrency 1).
+    #[arg(long)]
+    pub stream: bool,
+    /// How models are asked.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// How models are asked.
+#[derive(Debug, Clone, Args)]
+pub struct Asking {
+    /// Model calls in flight at most.
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+    /// The model for all cards: a Bedrock model id or inference profile, or `demo`.
+    #[arg(long, env = "BEDROCK_DIY_MODEL", value_name = "ID")]
+    pub model: Option<String>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// Bars on a terminal, lines elsewhere.
+    Auto,
+    /// Bars.
+    Bars,
+    /// A line for each finished stage and article.
+    Lines,
+    /// Nothing but the summary.
+    None,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// A project's folder; may be given several times. Projects that were served before are known.
+    #[arg(long, value_name = "DIR")]
+    pub project: Vec<PathBuf>,
+    /// Ends when nothing is left to do, instead of waiting for more.
+    #[arg(long)]
+    pub until_idle: bool,
+    /// How models are asked.
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+/// What can be done with jobs.
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// Lists jobs, the newest first.
+    List(ListJobs),
+    /// Shows one job with its stages.
+    Show(OneJob),
+    /// Shows what happened to one job.
+    Events(OneJob),
+    /// Tries failed or cancelled jobs again, from the stage that failed on.
+    Retry(SomeJobs),
+    /// Cancels jobs that have not ended.
+    Cancel(SomeJobs),
+}
+
+/// Arguments of `jobs list`.
+#[derive(Debug, Args)]
+pub struct ListJobs {
+    /// Only of this project.
+    #[arg(long)]
+    pub project: Option<ProjectId>,
+    /// Only of this batch.
+    #[arg(long)]
+    pub batch: Option<BatchId>,
+    /// Only in this status.
+    #[arg(long, value_enum)]
+    pub status: Option<Status>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    pub limit: usize,
+    /// Prints JSON, one document a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A job's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Status {
+    /// Known, not begun.
+    Accepted,
+    /// Its stages run.
+    Running,
+    /// Every stage has a good output.
+    Succeeded,
+    /// It could not go on.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// A job.
+#[derive(Debug, Args)]
+pub struct OneJob {
+    /// The job's id.
+    pub job: JobId,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Some jobs.
+#[derive(Debug, Args)]
+pub struct SomeJobs {
+    /// The jobs' ids.
+    #[arg(required = true)]
+    pub jobs: Vec<JobId>,
+}
+
+/// What can be done with results.
+#[derive(Debug, Subcommand)]
+pub enum Results {
+    /// Writes the results of finished jobs as one table: a row an article, a column a card.
+    Export(Export),
+}
+
+/// Arguments of `results export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Of this project.
+    #[arg(long)]
+    pub project: ProjectId,
+    /// Only of this batch.
+    #[arg(long)]
+    pub batch: Option<BatchId>,
+    /// The table's format.
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    pub format: Format,
+    /// The file to write [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// A table's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Comma-separated values, for spreadsheets.
+    Csv,
+    /// One JSON document a line, for programs.
+    Jsonl,
+}
+
+/// Arguments of `models`.
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Prints JSON, one document a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,47 @@
+//! `bedrock-diy models`.
+
+use bedrock_diy_core::{Code, Failure, catalogue::Catalogue, error::Result};
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use serde_json::json;
+
+use crate::{arguments::Models, exit::Exit, text::grouped};
+
+/// Lists the catalogue.
+pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
+    if arguments.json {
+        for family in &catalogue.families {
+            let line = json!({
+                "name": family.name, "ids": family.ids, "profiles": family.profiles, "onDemand": family.on_demand,
+                "contextWindow": family.context_window, "maxOutput": family.max_output,
+                "inputPrice": family.price.map(|price| price.input), "outputPrice": family.price.map(|price| price.output),
+                "structuredOutput": family.structured_output, "source": family.source, "date": family.date,
+            });
+            println!("{line}");
+        }
+        return Ok(Exit::Success);
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table.set_header(["Model", "Id", "Profiles", "Context", "$ / million in", "out", "As of"]);
+    for family in &catalogue.families {
+        let price = |pick: fn(&bedrock_diy_core::catalogue::Price) -> f64| {
+            family.price.as_ref().map_or_else(|| "unknown".to_owned(), |price| format!("{}", pick(price)))
+        };
+        table.add_row([
+            family.name.clone(),
+            family.ids.join("\n"),
+            family.profiles.join(" "),
+            grouped(family.context_window),
+            price(|price| price.input),
+            price(|price| price.output),
+            family.date.clone(),
+        ]);
+    }
+    println!("{table}");
+    let default = catalogue.family(&catalogue.default_model).ok_or_else(|| {
+        Failure::new(Code::InvalidRequest, format!("default_model names {}, which the catalogue does not know", catalogue.default_model))
+    })?;
+    println!("The default on Bedrock is {} ({}).", catalogue.default_model, default.name);
+    println!("Prices are estimates in US dollars; correct or add models with --models FILE.");
+    Ok(Exit::Success)
+}

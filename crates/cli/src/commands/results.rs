@@ -1,0 +1,87 @@
+//! `bedrock-diy results export`.
+
+use std::{fs::File, io::BufWriter, io::Write, path::Path, sync::Arc};
+
+use bedrock_diy_core::{
+    Code, Failure, PromptId,
+    catalogue::Catalogue,
+    error::Result,
+    job::JobStatus,
+    ports::{Jobs, Projects},
+};
+use bedrock_diy_embedded::JobFilter;
+
+use crate::{
+    arguments::{Export, Format},
+    exit::Exit,
+    machine::Machine,
+    results::{CsvTable, JsonlTable, Row},
+};
+
+/// Jobs read at once: a table of any size goes through in pages.
+const PAGE: usize = 200;
+
+enum Writer<W: Write> {
+    Csv(CsvTable<W>),
+    Jsonl(JsonlTable<W>),
+}
+
+/// Writes the table.
+pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export) -> Result<Exit> {
+    let machine = Machine::open(data, Arc::new(catalogue))?;
+    let trouble = |error: std::io::Error| Failure::new(Code::StorageUnavailable, format!("the table can't be written: {error}"));
+    let out: Box<dyn Write> = match &arguments.out {
+        Some(path) => Box::new(BufWriter::new(File::create(path).map_err(trouble)?)),
+        None => Box::new(BufWriter::new(std::io::stdout().lock())),
+    };
+    let mut writer = match arguments.format {
+        Format::Csv => Writer::Csv(CsvTable::new(out, columns(&machine, &arguments).await?).map_err(trouble)?),
+        Format::Jsonl => Writer::Jsonl(JsonlTable::new(out)),
+    };
+    let mut filter = JobFilter {
+        project: Some(arguments.project.clone()),
+        batch: arguments.batch.clone(),
+        limit: PAGE,
+        ..JobFilter::default()
+    };
+    loop {
+        let page = machine.jobs.list(&filter)?;
+        for found in page.iter().filter(|found| found.job.status.is_terminal()) {
+            // A job that was tried again and ended well is told by the retry.
+            if found.job.status != JobStatus::Succeeded && superseded(&machine, &found.job.job_id).await? {
+                continue;
+            }
+            let row = Row::of_job(&machine, &found.job).await?;
+            match &mut writer {
+                Writer::Csv(table) => table.write(&row),
+                Writer::Jsonl(table) => table.write(&row),
+            }
+            .map_err(trouble)?;
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => filter.before = Some(last.row),
+            _ => break,
+        }
+    }
+    match writer {
+        Writer::Csv(table) => table.finish(),
+        Writer::Jsonl(table) => table.finish(),
+    }
+    .map_err(trouble)?;
+    Ok(Exit::Success)
+}
+
+async fn superseded(machine: &Machine, job: &bedrock_diy_core::JobId) -> Result<bool> {
+    Ok(machine.jobs.read(&bedrock_diy_core::JobId::of_retry(job)).await?.is_some())
+}
+
+/// A column for each card of the project, in their order, those that are switched off among them:
+/// earlier jobs may have outputs of theirs.
+async fn columns(machine: &Machine, arguments: &Export) -> Result<Vec<PromptId>> {
+    if machine.projects.project(&arguments.project).await?.is_none() {
+        return Err(Failure::new(Code::ProjectNotFound, format!("there is no project {}", arguments.project)));
+    }
+    let mut cards = machine.projects.cards(&arguments.project).await?;
+    cards.sort_by(|a, b| (a.step_order, &a.prompt_id).cmp(&(b.step_order, &b.prompt_id)));
+    Ok(cards.into_iter().map(|card| card.prompt_id).collect())
+}

@@ -1,0 +1,60 @@
+//! What `run` and `serve` begin with: projects from files, a model, workers.
+
+use std::{path::Path, sync::Arc};
+
+use bedrock_diy_core::{Code, Failure, catalogue::Catalogue, error::Result};
+use tokio::sync::watch;
+
+use crate::{
+    machine::{Machine, Workers},
+    models::{Choice, Models},
+    project_files::ProjectFiles,
+};
+
+/// Reads a project's folder; says everything that is wrong with it at once.
+pub(super) fn read_project(dir: &Path, catalogue: &Catalogue) -> Result<ProjectFiles> {
+    ProjectFiles::read_with(dir, catalogue).map_err(|faults| {
+        let faults: Vec<_> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+        Failure::new(
+            Code::InvalidRequest,
+            format!("the project in {} can't be used:{}", dir.display(), faults.concat()),
+        )
+    })
+}
+
+/// Workers with their models.
+pub(super) async fn workers(machine: &Machine, choice: &Choice, concurrency: u16) -> Result<Workers> {
+    let models = Models::new(machine.data.path().join("models"));
+    models.prepare(&choice.default_model).await?;
+    machine.workers(Arc::new(models), choice.default_model.clone(), usize::from(concurrency))
+}
+
+/// Turns Ctrl-C (and a polite kill) into a stop; a second one ends the process where it stands, which
+/// loses nothing but the answers that are just being written.
+pub(super) fn stop_on_signal() -> (watch::Sender<bool>, watch::Receiver<bool>) {
+    let (sender, receiver) = watch::channel(false);
+    let signalled = sender.clone();
+    tokio::spawn(async move {
+        signal().await;
+        eprintln!("Stopping: what is being written is finished first. Ctrl-C again stops at once.");
+        let _ = signalled.send(true);
+        signal().await;
+        std::process::exit(crate::exit::Exit::Interrupted as i32);
+    });
+    (sender, receiver)
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

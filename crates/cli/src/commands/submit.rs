@@ -1,0 +1,200 @@
+//! From files on disk to messages in the queue, each article once.
+
+use std::path::Path;
+
+use bedrock_diy_articles as articles;
+use bedrock_diy_core::{
+    BatchId, Failure, JobId, ProjectId,
+    article::{self, ArticleMeta, Bucket, ObjectRef},
+    error::Result,
+    intake::{IntakeMessage, Lane, Submission},
+    job::JobStatus,
+    pipeline::PipelineRevision,
+    ports::{Jobs, Objects, Queue},
+    text::sha256_hex,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    inputs::{self, Input},
+    machine::Machine,
+};
+
+/// One article of a run.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// What it is called in results.
+    pub(super) name: String,
+    /// Its job, or why it never became one.
+    pub(super) job: Result<JobId>,
+    /// Whether it had succeeded before this run.
+    pub(super) done_before: bool,
+}
+
+/// Submits the files of a run.
+pub(super) struct Submitter<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) project: &'a ProjectId,
+    pub(super) batch: &'a BatchId,
+    pub(super) pipeline: &'a PipelineRevision,
+    /// Set where the memo is not to be asked: names this run, so that its jobs are new ones.
+    pub(super) fresh: Option<String>,
+}
+
+/// An article that is ready to be submitted.
+struct Ready {
+    name: String,
+    /// What makes it this article: the same text in the same place.
+    identity: String,
+    meta: ArticleMeta,
+    body: Body,
+}
+
+enum Body {
+    Bytes(Vec<u8>),
+    /// Never read: the job will say that it is too large.
+    TooLarge(u64),
+}
+
+/// Files that are read and stored at once: they share the disk's syncs.
+const AT_ONCE: usize = 64;
+
+impl Submitter<'_> {
+    /// Submits everything, in order; `on_entry` hears of each article before its message is sent.
+    pub(super) async fn submit(&self, inputs: Vec<Input>, mut on_entry: impl FnMut(&Entry)) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let mut submitted = stream::iter(inputs).map(|input| self.submit_file(input)).buffered(AT_ONCE).ready_chunks(AT_ONCE);
+        while let Some(files) = submitted.next().await {
+            let mut messages = Vec::new();
+            for file in files {
+                for (entry, message) in file? {
+                    on_entry(&entry);
+                    entries.push(entry);
+                    messages.extend(message.map(IntakeMessage::Submission));
+                }
+            }
+            if !messages.is_empty() {
+                self.machine.queue.send(Lane::Bulk, messages).await?;
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn submit_file(&self, input: Input) -> Result<Vec<(Entry, Option<Submission>)>> {
+        let limit = self.pipeline.settings.limits.article_bytes.unwrap_or(bedrock_diy_core::limits::ARTICLE_BYTES);
+        let ready = tokio::task::spawn_blocking(move || read(&input, limit)).await.map_err(|error| {
+            Failure::new(bedrock_diy_core::Code::InternalError, format!("reading a file ended early: {error}"))
+        })?;
+        stream::iter(ready)
+            .map(|article| async {
+                match article {
+                    Ok(ready) => self.submit_article(ready).await,
+                    Err((name, failure)) => Ok((Entry { name, job: Err(failure), done_before: false }, None)),
+                }
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// The article's entry, and its message where there is something to be done.
+    async fn submit_article(&self, ready: Ready) -> Result<(Entry, Option<Submission>)> {
+        let key = [&ready.identity, &self.pipeline.hash, self.fresh.as_deref().unwrap_or_default()].join("\n");
+        let first = JobId::of_submission("run", self.project, &key);
+        let mut earlier = None;
+        let mut job_id = first.clone();
+        // A failed article is tried again, from the stage that failed on; so is a cancelled one.
+        while let Some(job) = self.machine.jobs.read(&job_id).await? {
+            match job.status {
+                JobStatus::Failed | JobStatus::Cancelled => {
+                    let next = JobId::of_retry(&job_id);
+                    earlier = Some(std::mem::replace(&mut job_id, next));
+                }
+                status => {
+                    let done_before = status == JobStatus::Succeeded;
+                    return Ok((Entry { name: ready.name, job: Ok(job_id), done_before }, None));
+                }
+            }
+        }
+        let object = self.store(&first, &ready).await?;
+        let submission = Submission {
+            job_id: job_id.clone(),
+            project_id: self.project.clone(),
+            batch: self.batch.clone(),
+            name: ready.name.clone(),
+            object,
+            meta: ready.meta,
+            session_id: None,
+            fresh: self.fresh.is_some(),
+            retry_of: earlier,
+        };
+        Ok((Entry { name: ready.name, job: Ok(job_id), done_before: false }, Some(submission)))
+    }
+
+    async fn store(&self, job: &JobId, ready: &Ready) -> Result<ObjectRef> {
+        let key = article::submitted_key(self.project, job, "article");
+        match &ready.body {
+            Body::Bytes(bytes) => self.machine.objects.put(Bucket::Articles, &key, bytes.clone()).await,
+            Body::TooLarge(size) => Ok(ObjectRef { bucket: Bucket::Articles, key, version: None, size: *size }),
+        }
+    }
+}
+
+/// Reads a file: one article, or many where it is JSON or JSON Lines.
+fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
+    let failed = |failure: Failure| vec![Err((input.name.clone(), failure))];
+    let size = match &input.size {
+        Ok(size) => *size,
+        Err(failure) => return failed(failure.clone()),
+    };
+    let place = std::path::absolute(&input.path).unwrap_or_else(|_| input.path.clone());
+    let place = place.to_string_lossy();
+    if size > limit {
+        let identity = format!("{place}\n{size}");
+        let meta = ArticleMeta::default();
+        return vec![Ok(Ready { name: input.name.clone(), identity, meta, body: Body::TooLarge(size) })];
+    }
+    let bytes = match inputs::read(&input.path) {
+        Ok(bytes) => bytes,
+        Err(failure) => return failed(failure),
+    };
+    if is_many(&input.path)
+        && let Ok(records) = articles::records(&input.name, &bytes, &articles::Limits::default())
+    {
+        let ready: Vec<_> = records.enumerate().map(|(index, record)| of_record(input, &place, index, record)).collect();
+        if !ready.is_empty() {
+            return ready;
+        }
+    }
+    let identity = format!("{place}\n{}", sha256_hex(&bytes));
+    vec![Ok(Ready { name: input.name.clone(), identity, meta: ArticleMeta::default(), body: Body::Bytes(bytes) })]
+}
+
+fn of_record(
+    input: &Input,
+    place: &str,
+    index: usize,
+    record: std::result::Result<articles::Record, articles::ReadError>,
+) -> Result<Ready, (String, Failure)> {
+    let record = record.map_err(|error| {
+        let code = bedrock_diy_core::Code::from_name(error.code()).unwrap_or(bedrock_diy_core::Code::UnreadableArticle);
+        (format!("{}#{}", input.name, index + 1), Failure::new(code, error.to_string()))
+    })?;
+    let id = record.id.unwrap_or_else(|| (record.index + 1).to_string());
+    let meta =
+        ArticleMeta { title: record.title, language: record.language, media_type: None, other: record.metadata };
+    Ok(Ready {
+        name: format!("{}#{id}", input.name),
+        identity: format!("{place}\n{}\n{}", record.index, sha256_hex(record.text.as_bytes())),
+        meta,
+        body: Body::Bytes(record.text.into_bytes()),
+    })
+}
+
+fn is_many(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    matches!(
+        articles::MediaType::from_name(&name),
+        Some(articles::MediaType::Json | articles::MediaType::JsonLines)
+    )
+}

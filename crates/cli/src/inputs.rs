@@ -1,0 +1,158 @@
+//! Articles on disk: what the arguments of `run` name.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use bedrock_diy_core::{Code, Failure};
+
+/// A file that may hold articles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// What it is called in results: its path below the folder that was named, made unique.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// How large it is, in bytes; or why it can't be an article.
+    pub size: Result<u64, Failure>,
+}
+
+/// Everything that the arguments name, in order; folders in the order of their files' names.
+///
+/// What can't be read is an input too, with its reason: the batch goes on without it, and it is not
+/// lost from the results. Fails only where an argument names nothing at all.
+pub fn gather(arguments: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+    let mut inputs = Vec::new();
+    for argument in arguments {
+        let metadata = fs::metadata(argument);
+        match metadata {
+            Ok(metadata) if metadata.is_dir() => {
+                let before = inputs.len();
+                walk(argument, argument, &mut inputs);
+                if inputs.len() == before {
+                    return Err(Failure::new(
+                        Code::InvalidRequest,
+                        format!("there are no files in {}", argument.display()),
+                    ));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(argument).is_err() => {
+                return Err(Failure::new(Code::InvalidRequest, format!("there is no {}", argument.display())));
+            }
+            _ => inputs.push(input(argument, file_name(argument))),
+        }
+    }
+    make_unique(&mut inputs);
+    Ok(inputs)
+}
+
+fn walk(root: &Path, folder: &Path, inputs: &mut Vec<Input>) {
+    let name = |path: &Path| printable(path.strip_prefix(root).unwrap_or(path));
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            inputs.push(Input { name: name(folder), path: folder.to_owned(), size: Err(unreadable(folder, &error)) });
+            return;
+        }
+    };
+    let mut paths: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    paths.sort();
+    for path in paths {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        // A link to a folder is not followed: it may lead back up.
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+        if hidden {
+            continue;
+        }
+        if is_folder {
+            walk(root, &path, inputs);
+        } else {
+            inputs.push(input(&path, name(&path)));
+        }
+    }
+}
+
+fn input(path: &Path, name: String) -> Input {
+    let size = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+        Ok(_) => Err(Failure::new(Code::UnsupportedFormat, format!("{} is not a file", path.display()))),
+        Err(error) => Err(unreadable(path, &error)),
+    };
+    Input { name, path: path.to_owned(), size }
+}
+
+/// Reads a file that was gathered.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    match error.kind() {
+        io::ErrorKind::NotFound if link => {
+            Failure::new(Code::ArticleNotFound, format!("{} is a link to something that is not there", path.display()))
+        }
+        io::ErrorKind::NotFound => Failure::new(Code::ArticleNotFound, format!("{} is not there", path.display())),
+        _ => Failure::new(Code::UnreadableArticle, format!("{} can't be read: {error}", path.display())),
+    }
+}
+
+/// Two files of the same name, from two folders that were named, get a number.
+fn make_unique(inputs: &mut [Input]) {
+    let mut count: HashMap<String, usize> = HashMap::new();
+    for input in inputs {
+        let seen = count.entry(input.name.clone()).or_default();
+        *seen += 1;
+        if *seen > 1 {
+            input.name = format!("{} ({seen})", input.name);
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| printable(path), |name| printable(Path::new(name)))
+}
+
+/// A path as text. Bytes that are no UTF-8 are shown as they are written in Rust, so that two such
+/// names do not become one.
+fn printable(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => format!("{path:?}").trim_matches('"').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_an_input_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("b.txt"), "text").unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("sub/a 기사 📰.txt"), "text").unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("a.txt")).unwrap();
+        let inputs = gather(&[folder.path().to_owned()]).unwrap();
+        let found: Vec<_> =
+            inputs.iter().map(|input| (input.name.as_str(), input.size.as_ref().copied().map_err(|f| f.code))).collect();
+        assert_eq!(found, [("a.txt", Err(Code::ArticleNotFound)), ("b.txt", Ok(4)), ("sub/a 기사 📰.txt", Ok(4))]);
+    }
+
+    #[test]
+    fn files_of_the_same_name_are_kept_apart() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        for folder in &folders {
+            fs::write(folder.path().join("a.txt"), "text").unwrap();
+        }
+        let inputs = gather(&folders.each_ref().map(|folder| folder.path().to_owned())).unwrap();
+        assert_eq!(inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["a.txt", "a.txt (2)"]);
+    }
+
+    #[test]
+    fn an_argument_that_names_nothing_is_an_error() {
+        assert!(gather(&["/nowhere/at/all".into()]).is_err());
+    }
+}

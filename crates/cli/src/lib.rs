@@ -1,0 +1,18 @@
+//! `bedrock-diy`, the program: articles through ordered prompt cards, on one machine.
+//!
+//! [`machine`] is the composition root: it opens a data folder and puts adapters and handlers
+//! together. [`commands`] holds one file a command; [`project_files`] reads projects from folders,
+//! [`inputs`] articles from disk, [`results`] writes what came out.
+
+pub mod arguments;
+pub mod commands;
+pub mod exit;
+pub mod inputs;
+mod intake_loop;
+pub mod machine;
+pub mod models;
+mod progress;
+pub mod project_files;
+mod push;
+pub mod results;
+mod text;

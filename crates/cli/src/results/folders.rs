@@ -1,0 +1,94 @@
+//! A folder an article: each stage's output as a file, for people who look.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::Row;
+
+/// Writes a folder an article below `articles/`.
+pub struct Folders {
+    root: PathBuf,
+    used: HashSet<String>,
+}
+
+impl Folders {
+    /// Below this folder.
+    #[must_use]
+    pub fn new(out: &Path) -> Self {
+        Self { root: out.join("articles"), used: HashSet::new() }
+    }
+
+    /// Writes an article's outputs: `1-facts.json`, `2-summary.txt`, and `error.txt` where it failed.
+    pub fn write(&mut self, row: &Row) -> io::Result<()> {
+        let folder = self.root.join(self.folder_name(&row.article));
+        fs::create_dir_all(&folder)?;
+        for output in &row.outputs {
+            let extension = if serde_json::from_str::<serde_json::Map<_, _>>(&output.text).is_ok() { "json" } else { "txt" };
+            let name = format!("{}-{}.{extension}", output.stage, output.prompt_id);
+            fs::write(folder.join(name), with_line_end(&output.text))?;
+        }
+        let error = folder.join("error.txt");
+        match &row.error {
+            Some(failed) => fs::write(error, format!("{}: {}\n", failed.code, failed.message)),
+            // What failed in an earlier run and succeeded in this one has no error any more.
+            None => match fs::remove_file(error) {
+                Err(other) if other.kind() != io::ErrorKind::NotFound => Err(other),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// A name that every file system takes, and that leads nowhere else: no slashes, no dots in
+    /// front, at most 120 bytes, and each only once.
+    fn folder_name(&mut self, article: &str) -> String {
+        const MOST: usize = 120;
+        let safe: String = article
+            .chars()
+            .map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c })
+            .collect();
+        let safe = safe.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' ']);
+        let mut end = safe.len().min(MOST);
+        while !safe.is_char_boundary(end) {
+            end -= 1;
+        }
+        let base = if end == 0 { "article" } else { &safe[..end] };
+        let mut name = base.to_owned();
+        let mut number = 2;
+        while !self.used.insert(name.to_lowercase()) {
+            name = format!("{base} ({number})");
+            number += 1;
+        }
+        name
+    }
+}
+
+fn with_line_end(text: &str) -> String {
+    if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_differ_only_in_what_a_file_system_ignores_stay_apart() {
+        let mut folders = Folders::new(Path::new("out"));
+        let names = ["a/b.txt", "a\\b.txt", "A_B.TXT", "../../etc/passwd"].map(|name| folders.folder_name(name));
+        assert_eq!(names, ["a_b.txt", "a_b.txt (2)", "A_B.TXT (3)", "_.._etc_passwd"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_article_name_leads_out_of_the_folder(name in ".*") {
+            let folder = Folders::new(Path::new("out")).folder_name(&name);
+            let path = Path::new(&folder);
+            prop_assert_eq!(path.components().count(), 1);
+            prop_assert!(matches!(path.components().next(), Some(std::path::Component::Normal(_))));
+            prop_assert!(folder.len() <= 130);
+        }
+    }
+}

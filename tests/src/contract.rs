@@ -1,0 +1,77 @@
+//! What ports MUST do: one function a promise, called for every adapter.
+
+mod executions;
+mod history;
+mod jobs;
+mod memo;
+mod objects;
+mod queue;
+
+pub use executions::*;
+pub use history::*;
+pub use jobs::*;
+pub use memo::*;
+pub use objects::*;
+pub use queue::*;
+
+use bedrock_diy_core::{
+    BatchId, JobId, ProjectId, PromptId,
+    article::{Article, ArticleMeta, Bucket, ObjectRef},
+    intake::Lane,
+    job::{Change, Job, NewJob},
+    pipeline::{PipelineCard, PipelineRevision},
+    project::Settings,
+    time::Timestamp,
+};
+
+/// A moment that every contract starts from.
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_395_600_000)
+}
+
+/// A pipeline of so many cards.
+#[must_use]
+pub fn pipeline(cards: usize) -> PipelineRevision {
+    PipelineRevision {
+        hash: format!("hash-{cards}"),
+        project_id: project(),
+        cards: (1..=cards)
+            .map(|card| PipelineCard { prompt_id: PromptId::new(format!("card-{card}")).unwrap(), revision: 1 })
+            .collect(),
+        settings: Settings::default(),
+    }
+}
+
+/// The project of the contracts.
+#[must_use]
+pub fn project() -> ProjectId {
+    ProjectId::new("contract").unwrap()
+}
+
+/// A reference to a text that need not be there.
+#[must_use]
+pub fn object(key: &str) -> ObjectRef {
+    ObjectRef { bucket: Bucket::Results, key: key.to_owned(), version: None, size: 4 }
+}
+
+/// The acceptance of a job that nobody else uses.
+#[must_use]
+pub fn acceptance(name: &str) -> Change {
+    let new = NewJob {
+        job_id: JobId::of_submission("contract", &project(), name),
+        project_id: project(),
+        batch: BatchId::new("batch").unwrap(),
+        lane: Lane::Bulk,
+        article: Article {
+            name: name.to_owned(),
+            source: object("article"),
+            text: None,
+            meta: ArticleMeta::default(),
+        },
+        session_id: None,
+        fresh: false,
+        retry_of: None,
+    };
+    Job::accept(new, Ok(&pipeline(2)), now())
+}

@@ -1,0 +1,134 @@
+use bedrock_diy_core::{
+    article::output_key,
+    job::{Change, Job, JobStatus, StageCompletion},
+    model::Usage,
+    ports::{Accepted, Applied, Jobs, Memo, Objects},
+    stage::{MemoEntry, StageRecord},
+};
+
+use super::{acceptance, now, object, pipeline};
+
+fn completion(job: &Job, text: &str) -> StageCompletion {
+    let stage = job.next_stage();
+    let prompt_id = pipeline(2).cards[stage as usize - 1].prompt_id.clone();
+    let mut output = object(&output_key(&job.project_id, &job.job_id, stage, &prompt_id));
+    output.size = text.len() as u64;
+    let memo_key = bedrock_diy_core::text::sha256_hex(format!("{}{stage}", job.job_id).as_bytes());
+    let usage = Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() };
+    StageCompletion {
+        record: StageRecord {
+            stage,
+            prompt_id,
+            title: "Card".into(),
+            revision: 1,
+            model: "m".into(),
+            output: output.clone(),
+            memo_key: memo_key.clone(),
+            memo_hit: false,
+            calls: 1,
+            usage,
+            cost: Some(0.5),
+            model_ms: 7,
+            completed_at: now(),
+        },
+        output: text.to_owned(),
+        memo: Some(MemoEntry { memo_key, output, usage }),
+    }
+}
+
+fn started(job: &Job) -> Change {
+    job.start(object("text"), job.article.meta.clone(), &pipeline(2), now())
+}
+
+/// However many accept at once, one makes the job and all learn how it stands.
+pub async fn accepting_twice_is_one_job(jobs: &dyn Jobs) {
+    let change = acceptance("twice");
+    let (a, b, c) =
+        tokio::join!(jobs.accept(change.clone()), jobs.accept(change.clone()), jobs.accept(change.clone()));
+    let outcomes = [a.unwrap(), b.unwrap(), c.unwrap()];
+    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Accepted::New(_))).count(), 1);
+    for outcome in outcomes {
+        let (Accepted::New(job) | Accepted::Already(job)) = outcome;
+        assert_eq!(job, change.job);
+    }
+    assert_eq!(jobs.events(&change.job.job_id, 0, 10).await.unwrap(), change.events);
+}
+
+/// A late acceptance does not bring a job back to its beginning.
+pub async fn accepting_again_tells_how_the_job_stands_now(jobs: &dyn Jobs) {
+    let change = acceptance("again");
+    jobs.accept(change.clone()).await.unwrap();
+    let failed = change.job.cancel("test", now());
+    jobs.apply(failed.clone()).await.unwrap();
+    assert_eq!(jobs.accept(change).await.unwrap(), Accepted::Already(failed.job));
+}
+
+/// A change of an old version changes nothing, and its maker learns the new one.
+pub async fn a_stale_change_changes_nothing(jobs: &dyn Jobs) {
+    let change = acceptance("stale");
+    jobs.accept(change.clone()).await.unwrap();
+    let first = started(&change.job);
+    assert!(matches!(jobs.apply(first.clone()).await.unwrap(), Applied::Done(_)));
+    let late = change.job.cancel("test", now());
+    assert_eq!(jobs.apply(late).await.unwrap(), Applied::Stale(first.job.clone()));
+    assert_eq!(jobs.read(&change.job.job_id).await.unwrap().unwrap().status, JobStatus::Running);
+    let numbers: Vec<_> =
+        jobs.events(&change.job.job_id, 0, 10).await.unwrap().iter().map(|event| event.number).collect();
+    assert_eq!(numbers, (1..=first.job.version).collect::<Vec<_>>());
+}
+
+/// Of many changes at once, one is made.
+pub async fn of_two_writers_one_wins(jobs: &dyn Jobs) {
+    let change = acceptance("two writers");
+    jobs.accept(change.clone()).await.unwrap();
+    let begin = started(&change.job);
+    jobs.apply(begin.clone()).await.unwrap();
+    let (one, other) = (completion(&begin.job, "one"), completion(&begin.job, "other"));
+    let (a, b) = tokio::join!(
+        jobs.apply(begin.job.complete_stage(one, None, now())),
+        jobs.apply(begin.job.complete_stage(other, None, now()))
+    );
+    let done = [a.unwrap(), b.unwrap()].iter().filter(|applied| matches!(applied, Applied::Done(_))).count();
+    assert_eq!(done, 1);
+    assert_eq!(jobs.stages(&change.job.job_id).await.unwrap().len(), 1);
+}
+
+/// A finished stage brings its output, its memo entry and its events along.
+pub async fn a_finished_stage_is_whole(jobs: &dyn Jobs, objects: &dyn Objects, memo: &dyn Memo) {
+    let change = acceptance("whole");
+    jobs.accept(change.clone()).await.unwrap();
+    let begin = started(&change.job);
+    jobs.apply(begin.clone()).await.unwrap();
+    for text in ["요약 📰".to_owned(), "long ".repeat(40_000)] {
+        let job = jobs.read(&change.job.job_id).await.unwrap().unwrap();
+        let done = completion(&job, &text);
+        jobs.apply(job.complete_stage(done.clone(), None, now())).await.unwrap();
+        assert_eq!(objects.get(&done.record.output).await.unwrap(), text.as_bytes());
+        assert_eq!(memo.find(&done.record.memo_key).await.unwrap(), done.memo);
+        assert_eq!(jobs.stages(&job.job_id).await.unwrap().last(), Some(&done.record));
+    }
+}
+
+/// Events come in order, from where one left off, at most so many.
+pub async fn events_are_read_from_a_number_on(jobs: &dyn Jobs) {
+    let change = acceptance("events");
+    jobs.accept(change.clone()).await.unwrap();
+    let mut job = change.job;
+    for _ in 0..5 {
+        let waiting = job.wait("quota", now(), now());
+        jobs.apply(waiting.clone()).await.unwrap();
+        job = waiting.job;
+    }
+    let numbers = async |after, limit| {
+        let events = jobs.events(&job.job_id, after, limit).await.unwrap();
+        events.iter().map(|event| event.number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(0, 100).await, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(numbers(2, 2).await, [3, 4]);
+    assert_eq!(numbers(6, 100).await, [] as [u64; 0]);
+}
+
+/// A job that nobody accepted is none.
+pub async fn an_unknown_job_is_none(jobs: &dyn Jobs) {
+    assert_eq!(jobs.read(&acceptance("never accepted").job.job_id).await.unwrap(), None);
+}

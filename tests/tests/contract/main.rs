@@ -1,0 +1,3 @@
+//! Every port's contract, for every adapter.
+
+mod sqlite;

@@ -1,0 +1,78 @@
+//! The adapters on SQLite and files, each on a disk of its own.
+
+use std::sync::Arc;
+
+use bedrock_diy_core::{catalogue::Catalogue, intake::Lane};
+use bedrock_diy_embedded::{SqliteHistory, SqliteMemo};
+use bedrock_diy_tests::contract;
+
+struct Sqlite {
+    _folder: tempfile::TempDir,
+    machine: bedrock_diy::machine::Machine,
+}
+
+fn sqlite() -> Sqlite {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = Arc::new(Catalogue::own().unwrap());
+    let machine = bedrock_diy::machine::Machine::open(folder.path(), catalogue).unwrap();
+    Sqlite { _folder: folder, machine }
+}
+
+/// One test for each promise about a port that one adapter answers.
+macro_rules! promises {
+    ($port:ident: $($promise:ident),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $promise() {
+                contract::$promise(&sqlite().machine.$port).await;
+            }
+        )*
+    };
+}
+
+promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_stands_now,
+    a_stale_change_changes_nothing, of_two_writers_one_wins, events_are_read_from_a_number_on,
+    an_unknown_job_is_none);
+promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
+promises!(executions: an_execution_starts_once, stopping_is_always_possible);
+
+#[tokio::test]
+async fn a_finished_stage_is_whole() {
+    let sqlite = sqlite();
+    let memo = SqliteMemo::new(sqlite.machine.database.clone());
+    contract::a_finished_stage_is_whole(&sqlite.machine.jobs, &sqlite.machine.objects, &memo).await;
+}
+
+#[tokio::test]
+async fn an_unknown_memo_key_finds_nothing() {
+    contract::an_unknown_memo_key_finds_nothing(&SqliteMemo::new(sqlite().machine.database)).await;
+}
+
+#[tokio::test]
+async fn a_session_remembers_in_order() {
+    let sqlite = sqlite();
+    let history = SqliteHistory::new(sqlite.machine.database.clone());
+    contract::a_session_remembers_in_order(&history, &sqlite.machine.jobs).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_is_received() {
+    let queue = sqlite().machine.queue;
+    contract::what_is_sent_is_received(&queue, |lane: Lane| {
+        let queue = queue.clone();
+        async move {
+            let mut bodies = Vec::new();
+            loop {
+                let messages = queue.receive(lane.as_str(), 10, 60_000).await.unwrap();
+                if messages.is_empty() {
+                    return bodies;
+                }
+                for message in messages {
+                    queue.delete(&message).await.unwrap();
+                    bodies.push(message.body);
+                }
+            }
+        }
+    })
+    .await;
+}

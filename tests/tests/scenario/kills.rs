@@ -1,0 +1,51 @@
+//! The process is killed at random moments, and loses nothing.
+
+use bedrock_diy_core::job::JobStatus;
+use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
+use bedrock_diy_tests::{Left, Program, Project, ScriptedServer};
+use rand::RngExt as _;
+
+const ARTICLES: usize = 200;
+const CARDS: usize = 5;
+const KILLS: u64 = 20;
+const IN_FLIGHT: u64 = 16;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_twenty_times_every_article_is_done_once_and_paid_once() {
+    let slow = Reply::template("${sha256:12} done").latency(60, 2.0);
+    let model = ScriptedServer::start(Script::default().rule(Rule::reply(slow))).await;
+    let project = Project::with_cards(CARDS);
+    project.small_articles(ARTICLES);
+    let program = Program::new(&project.data(), &model.url());
+    let run = project.run(usize::try_from(IN_FLIGHT).unwrap());
+
+    let mut kills = 0;
+    let mut in_flight_at_kills = 0;
+    while kills < KILLS {
+        let mut child = program.start(run.clone());
+        // A number of further model calls, drawn anew each time, decides when: from the first one to
+        // somewhere in the middle of the rest.
+        let until = model.calls() + rand::rng().random_range(1..45);
+        while model.calls() < until && child.try_wait().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it was done after {kills} kills: the articles are too few");
+        in_flight_at_kills += model.in_flight();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    let ended = program.run(run);
+
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let left = Left::open(&project.data());
+    assert_eq!(left.statuses().into_iter().collect::<Vec<_>>(), [(JobStatus::Succeeded, ARTICLES)]);
+    for job in left.jobs() {
+        let stages: Vec<_> = left.stages(&job).await.iter().map(|stage| stage.stage).collect();
+        assert_eq!(stages, [1, 2, 3, 4, 5], "{}", job.job_id);
+    }
+    left.assert_events_have_no_holes().await;
+    let paid_twice = model.calls() - (ARTICLES * CARDS) as u64;
+    println!("{} calls: {paid_twice} twice, {in_flight_at_kills} were in flight at {KILLS} kills", model.calls());
+    assert!(paid_twice <= KILLS * IN_FLIGHT, "{paid_twice} calls were paid twice");
+}

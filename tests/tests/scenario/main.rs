@@ -1,0 +1,8 @@
+//! What users are promised, through the program as they start it.
+
+mod big;
+mod card_changes;
+mod delivery;
+mod kills;
+mod serving;
+mod throttles;
