@@ -48,10 +48,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
     }
 }
 
-/// Sets logs up: on standard error, warnings unless `RUST_LOG` says otherwise.
-pub fn log(_arguments: &Arguments) {
+/// Sets logs up, on standard error: `RUST_LOG` says which; else what a server's owner wants to see, or
+/// nothing beside a command's own words.
+pub fn log(arguments: &Arguments) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let default = if matches!(arguments.command, Command::Serve(_)) { "warn" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::env::var_os("BEDROCK_DIY_LOG").is_some_and(|format| format == "json") {
         builder.json().flatten_event(true).init();

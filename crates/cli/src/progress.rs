@@ -50,6 +50,12 @@ impl Tally {
         }
     }
 
+    /// Counts what was paid.
+    pub(crate) fn pay(&mut self, usage: Usage, cost: Option<f64>) {
+        self.usage += usage;
+        self.cost = self.cost.zip(cost).map(|(so_far, more)| so_far + more);
+    }
+
     fn rate(&self) -> f64 {
         (self.asked + self.from_memo) as f64 / self.began.elapsed().as_secs_f64().max(0.001)
     }
@@ -211,6 +217,10 @@ fn line(event: &Event, name: &str, stages: u32, tally: &Tally) -> Option<String>
         }
         Fact::JobFailed { error } => format!("{} {name}: {}: {}", count(), error.code, error.message),
         Fact::JobCancelled { .. } => format!("{} {name}: cancelled", count()),
+        Fact::StageFailed { stage, prompt_id, code, usage, cost } => {
+            let (tokens, cost) = (grouped(usage.total()), dollars(*cost));
+            format!("        {name}: stage {stage} {prompt_id}: {code} ({tokens} tokens, {cost})")
+        }
         Fact::JobAccepted { .. } | Fact::JobStarted { .. } | Fact::StageStarted { .. } => return None,
     })
 }

@@ -80,6 +80,21 @@ pub enum Fact {
         /// The model's own time, in milliseconds.
         model_ms: u64,
     },
+    /// A stage was answered, and the answer can't be an output: it is paid all the same.
+    #[serde(rename = "stage.failed")]
+    StageFailed {
+        /// Counted from 1.
+        stage: u32,
+        /// Its card.
+        prompt_id: PromptId,
+        /// Why.
+        code: Code,
+        /// Tokens paid for.
+        usage: Usage,
+        /// Estimated US dollars.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<f64>,
+    },
     /// The job waits for model quota.
     #[serde(rename = "job.waiting")]
     JobWaiting {
@@ -124,6 +139,7 @@ impl Fact {
             Self::JobStarted { .. } => "job.started",
             Self::StageStarted { .. } => "stage.started",
             Self::StageCompleted { .. } => "stage.completed",
+            Self::StageFailed { .. } => "stage.failed",
             Self::JobWaiting { .. } => "job.waiting",
             Self::JobSucceeded { .. } => "job.succeeded",
             Self::JobFailed { .. } => "job.failed",

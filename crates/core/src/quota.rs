@@ -47,10 +47,12 @@ pub struct Pace {
 const BURST_MILLIS: f64 = 1_000.0;
 /// A throttle says nothing new within this time: the calls in flight were all sent at the old rate.
 const HALVING_MILLIS: u64 = 1_000;
-/// The slowest learnt rate: one request in ten seconds.
-const SLOWEST: f64 = 0.000_1;
-/// Each answered call raises the learnt rate by this share of a request a second.
-const RAISE: f64 = 0.000_02;
+/// The slowest learnt rate: one request a second. A refused request costs nothing, and whoever asks
+/// less often learns too late that the quota is free again.
+const SLOWEST: f64 = 0.001;
+/// Each answered call raises the learnt rate by a quarter of a request a second: by a quarter of itself
+/// every second, at any rate.
+const RAISE: f64 = 0.000_25;
 
 impl Pace {
     /// Takes a slot for a call that will use about `tokens` tokens of the quota: the moment from

@@ -66,6 +66,8 @@ enum Asked {
     Output { text: String, usage: Usage, calls: u32, model_time: Duration },
     /// Not now; the quota has a slot then.
     Throttled { slot: Timestamp },
+    /// An answer that can't be an output.
+    Failed { failure: Failure, usage: Usage },
 }
 
 impl Stage {
@@ -109,6 +111,10 @@ impl Stage {
                 let memo = MemoEntry { memo_key: prepared.memo_key.clone(), output: record.output.clone(), usage };
                 let done = StageCompletion { record, output: text, memo: Some(memo) };
                 self.complete(job, &prepared, done).await
+            }
+            Asked::Failed { failure, usage } => {
+                self.pay(job, &prepared, &failure, usage).await?;
+                Err(failure)
             }
             Asked::Throttled { slot } => {
                 let wait = Duration::from_millis(slot.millis_since(self.ports.clock.now()));
@@ -194,11 +200,12 @@ impl Stage {
             Ok(answer) => answer,
             Err(slot) => return Ok(Asked::Throttled { slot }),
         };
-        let faults = match judge::judge(&answer, prepared.card.schema())? {
-            Verdict::Output(text) => {
+        let faults = match judge::judge(&answer, prepared.card.schema()) {
+            Ok(Verdict::Output(text)) => {
                 return Ok(Asked::Output { text, usage: answer.usage, calls: 1, model_time: answer.latency });
             }
-            Verdict::Repair(faults) => faults,
+            Ok(Verdict::Repair(faults)) => faults,
+            Err(failure) => return Ok(Asked::Failed { failure, usage: answer.usage }),
         };
         let repair = judge::repair(&prepared.request, &answer, &faults);
         let slot = self.reserve(prepared).await?;
@@ -209,15 +216,30 @@ impl Stage {
             Ok(answer) => answer,
             Err(slot) => return Ok(Asked::Throttled { slot }),
         };
-        match judge::judge(&second, prepared.card.schema())? {
-            Verdict::Output(text) => {
-                let mut usage = answer.usage;
-                usage += second.usage;
-                let model_time = answer.latency + second.latency;
-                Ok(Asked::Output { text, usage, calls: 2, model_time })
+        let mut usage = answer.usage;
+        usage += second.usage;
+        Ok(match judge::judge(&second, prepared.card.schema()) {
+            Ok(Verdict::Output(text)) => {
+                Asked::Output { text, usage, calls: 2, model_time: answer.latency + second.latency }
             }
-            Verdict::Repair(faults) => Err(judge::mismatch(&faults)),
+            Ok(Verdict::Repair(faults)) => Asked::Failed { failure: judge::mismatch(&faults), usage },
+            Err(failure) => Asked::Failed { failure, usage },
+        })
+    }
+
+    /// Keeps what an answer cost that can't be an output.
+    async fn pay(&self, mut job: Job, prepared: &Prepared, failure: &Failure, usage: Usage) -> Result<()> {
+        let cost = self.catalogue.cost(&prepared.request.model, &usage);
+        let prompt_id = prepared.card.prompt_id();
+        while !job.status.is_terminal() {
+            let change = job.pay(prompt_id.clone(), failure.code, usage, cost, self.ports.clock.now());
+            let events = change.events.clone();
+            match self.ports.jobs.apply(change).await? {
+                Applied::Done(_) => return self.ports.bus.publish(&events).await,
+                Applied::Stale(now) => job = now,
+            }
         }
+        Ok(())
     }
 
     /// One call. A throttle is no failure here: it is the slot to come back at.

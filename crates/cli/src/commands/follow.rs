@@ -70,8 +70,12 @@ impl Follower<'_> {
             Fact::StageCompleted { memo_hit, usage, cost, .. } => {
                 self.display.end_stream();
                 *(if *memo_hit { &mut self.tally.from_memo } else { &mut self.tally.asked }) += 1;
-                self.tally.usage += *usage;
-                self.tally.cost = self.tally.cost.zip(*cost).map(|(so_far, more)| so_far + more);
+                self.tally.pay(*usage, *cost);
+            }
+            Fact::StageFailed { usage, cost, .. } => {
+                self.display.end_stream();
+                self.tally.asked += 1;
+                self.tally.pay(*usage, *cost);
             }
             Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. } => {
                 self.display.end_stream();

@@ -48,7 +48,7 @@ fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["Job", "Article", "Project", "Status", "Stages", "Tokens", "Cost", "Accepted"]);
     for row in &found {
         let job = &row.job;
@@ -94,7 +94,7 @@ async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
     }
     println!("Cost     {}, {} tokens", dollars(job.cost), grouped(job.usage.total()));
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["Stage", "Card", "Revision", "Model", "Tokens", "Cost", "Model time", "Output"]);
     for stage in &stages {
         table.add_row([

@@ -21,7 +21,7 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["Model", "Id", "Profiles", "Context", "$ / million in", "out", "As of"]);
     for family in &catalogue.families {
         let price = |pick: fn(&bedrock_diy_core::catalogue::Price) -> f64| {

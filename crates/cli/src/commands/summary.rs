@@ -46,7 +46,7 @@ impl Summary {
     /// Prints the table.
     pub(super) fn print(&self, tally: &Tally, out: &Path) {
         let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED);
+        table.load_style(UTF8_FULL_CONDENSED);
         let before =
             if self.done_before == 0 { String::new() } else { format!(" ({} before this run)", grouped(self.done_before)) };
         table.add_row(["Succeeded".to_owned(), format!("{}{before}", grouped(self.succeeded))]);

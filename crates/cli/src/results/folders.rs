@@ -23,7 +23,8 @@ impl Folders {
 
     /// Writes an article's outputs: `1-facts.json`, `2-summary.txt`, and `error.txt` where it failed.
     pub fn write(&mut self, row: &Row) -> io::Result<()> {
-        let folder = self.root.join(self.folder_name(&row.article));
+        let name = self.folder_name(&row.article);
+        let folder = self.root.join(name);
         fs::create_dir_all(&folder)?;
         for output in &row.outputs {
             let extension = if serde_json::from_str::<serde_json::Map<_, _>>(&output.text).is_ok() { "json" } else { "txt" };

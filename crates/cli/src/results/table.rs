@@ -34,7 +34,10 @@ impl<W: Write> CsvTable<W> {
             row.outputs.iter().find(|output| output.prompt_id == *card).map_or("", |output| output.text.as_str())
         });
         let fixed = [row.article.as_str(), row.status.as_str(), code, message].into_iter();
-        self.writer.write_record(fixed.chain(outputs).map(no_formula))?;
+        for cell in fixed.chain(outputs) {
+            self.writer.write_field(no_formula(cell).as_bytes())?;
+        }
+        self.writer.write_record(None::<&[u8]>)?;
         Ok(())
     }
 
