@@ -37,7 +37,10 @@ pub fn pipeline(cards: usize) -> PipelineRevision {
         hash: format!("hash-{cards}"),
         project_id: project(),
         cards: (1..=cards)
-            .map(|card| PipelineCard { prompt_id: PromptId::new(format!("card-{card}")).unwrap(), revision: 1 })
+            .map(|card| PipelineCard {
+                prompt_id: PromptId::new(format!("card-{card}")).unwrap(),
+                revision: 1,
+            })
             .collect(),
         settings: Settings::default(),
     }
@@ -52,7 +55,12 @@ pub fn project() -> ProjectId {
 /// A reference to a text that need not be there.
 #[must_use]
 pub fn object(key: &str) -> ObjectRef {
-    ObjectRef { bucket: Bucket::Results, key: key.to_owned(), version: None, size: 4 }
+    ObjectRef {
+        bucket: Bucket::Results,
+        key: key.to_owned(),
+        version: None,
+        size: 4,
+    }
 }
 
 /// The acceptance of a job that nobody else uses.

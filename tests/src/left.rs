@@ -23,14 +23,25 @@ impl Left {
     #[must_use]
     pub fn open(data: &Path) -> Self {
         let catalogue = Arc::new(Catalogue::own().unwrap());
-        Self { machine: Machine::open(data, catalogue).expect("the data folder can be opened") }
+        Self {
+            machine: Machine::open(data, catalogue).expect("the data folder can be opened"),
+        }
     }
 
     /// Every job.
     #[must_use]
     pub fn jobs(&self) -> Vec<Job> {
-        let all = JobFilter { limit: 1 << 40, ..JobFilter::default() };
-        self.machine.jobs.list(&all).unwrap().into_iter().map(|row| row.job).collect()
+        let all = JobFilter {
+            limit: 1 << 40,
+            ..JobFilter::default()
+        };
+        self.machine
+            .jobs
+            .list(&all)
+            .unwrap()
+            .into_iter()
+            .map(|row| row.job)
+            .collect()
     }
 
     /// How many jobs are in which status.
@@ -57,7 +68,12 @@ impl Left {
     pub async fn assert_events_have_no_holes(&self) {
         for job in self.jobs() {
             let numbers: Vec<_> = self.events(&job).await.iter().map(|event| event.number).collect();
-            assert_eq!(numbers, (1..=job.version).collect::<Vec<_>>(), "events of {}", job.job_id);
+            assert_eq!(
+                numbers,
+                (1..=job.version).collect::<Vec<_>>(),
+                "events of {}",
+                job.job_id
+            );
         }
     }
 }

@@ -36,7 +36,12 @@ impl ScriptedServer {
     /// How many calls ended so (`end_turn`, `ThrottlingException` …).
     #[must_use]
     pub fn ended(&self, outcome: &str) -> u64 {
-        self.0.counters().by_outcome.get(outcome).copied().unwrap_or_default()
+        self.0
+            .counters()
+            .by_outcome
+            .get(outcome)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Answers by other rules from now on.

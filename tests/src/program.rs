@@ -30,20 +30,31 @@ impl Program {
     /// With this data folder, asking the model server there.
     #[must_use]
     pub fn new(data: &Path, endpoint: &str) -> Self {
-        Self { data: data.to_owned(), endpoint: endpoint.to_owned(), model: "test.model-v1:0".to_owned() }
+        Self {
+            data: data.to_owned(),
+            endpoint: endpoint.to_owned(),
+            model: "test.model-v1:0".to_owned(),
+        }
     }
 
     /// Runs a command to its end.
     #[must_use]
     pub fn run<S: Into<OsString>>(&self, arguments: impl IntoIterator<Item = S>) -> Ended {
-        let output = self.command(arguments).output().expect("the program can be started");
+        let output = self
+            .command(arguments)
+            .output()
+            .expect("the program can be started");
         Ended::from(output)
     }
 
     /// Starts a command and leaves it running.
     #[must_use]
     pub fn start<S: Into<OsString>>(&self, arguments: impl IntoIterator<Item = S>) -> Child {
-        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program can be started")
+        self.command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program can be started")
     }
 
     /// The command, to be changed before it is started.
@@ -82,12 +93,22 @@ fn binary() -> &'static Path {
             return PathBuf::from(folder).join("bedrock-diy");
         }
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--profile", "quick", "--package", "bedrock-diy", "--no-default-features"])
+            .args([
+                "build",
+                "--quiet",
+                "--profile",
+                "quick",
+                "--package",
+                "bedrock-diy",
+                "--no-default-features",
+            ])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status()
             .expect("cargo can be started");
         assert!(built.success(), "the program can't be built");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("quick/bedrock-diy")
+        std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root.join("target"), PathBuf::from)
+            .join("quick/bedrock-diy")
     })
 }

@@ -14,7 +14,9 @@ impl Project {
     /// A project `news` with so many cards: `Do step N.`
     #[must_use]
     pub fn with_cards(cards: usize) -> Self {
-        let project = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let project = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
         fs::create_dir_all(project.dir().join("cards")).unwrap();
         fs::create_dir_all(project.articles()).unwrap();
         project.write("project.yaml", "id: news\nname: News\n");
@@ -38,7 +40,10 @@ impl Project {
     /// Writes `count` small articles.
     pub fn small_articles(&self, count: usize) {
         for number in 0..count {
-            self.article(&format!("{number:05}.txt"), format!("Article {number} tells of the bridge.\n").as_bytes());
+            self.article(
+                &format!("{number:05}.txt"),
+                format!("Article {number} tells of the bridge.\n").as_bytes(),
+            );
         }
     }
 
@@ -89,6 +94,17 @@ impl Project {
             "--concurrency".into(),
             concurrency.to_string(),
         ]
+    }
+
+    /// The arguments of a server that ends when nothing is left to do.
+    #[must_use]
+    pub fn serve(&self) -> Vec<String> {
+        let dir = self.dir().to_str().unwrap().to_owned();
+        ["serve", "--until-idle", "--concurrency", "32", "--project"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([dir])
+            .collect()
     }
 
     /// The lines of `results.jsonl`, by article name.

@@ -11,6 +11,23 @@
 //! | stalled-stream protection | off | for the same reason: a silence is no fault, and the deadline bounds it |
 //! | idle connections | kept for 20 s, any number | opening one costs a round trip and a TLS handshake; a service that closes first costs a call |
 //! | TLS | rustls with ring, the system's root certificates | no C toolchain; a company's own root certificate works |
+//!
+//! # What a call costs
+//!
+//! Processor time of a call with 11 kB of text and an answer of eight deltas, client and scripted server
+//! together (`examples/overhead.rs`, November 2026; the least of six runs each, on two busy cores):
+//!
+//! | variant | µs |
+//! | --- | --- |
+//! | access key, SDK's defaults otherwise | 179 |
+//! | … without the identity cache | 167 |
+//! | bearer token instead | 156 |
+//! | … and no clock skew correction (it parses each reply's `Date`) | 132 |
+//! | … or plain HTTP without the layer for TLS | 142 |
+//!
+//! The local server gets all three. Stalled-stream protection, retries, the connect timeout and the
+//! identity cache of a token make no difference beyond the noise; endpoints are resolved once by the
+//! SDK's own cache. With Bedrock itself an access key must sign, and the clock must be right.
 
 mod credentials;
 mod http;
@@ -69,14 +86,15 @@ async fn from_environment() -> Config {
     common(Builder::from(&loader.load().await))
 }
 
-/// A bearer token, not an access key: a signature takes an eighth of what a call costs this machine, and
-/// nobody checks it there.
+/// A bearer token and not an access key: a signature takes a sixth of what a call costs this machine, and
+/// nobody looks at it there. Where nothing is signed, no clock can be wrong.
 fn local_server(endpoint: String) -> Config {
     let builder = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .endpoint_url(endpoint)
         .bearer_token(Token::new("local", None))
+        .disable_clock_skew_correction(true)
         .http_client(http::for_this_machine());
     common(builder)
 }

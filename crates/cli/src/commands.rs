@@ -27,22 +27,31 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
     let catalogue = || catalogue(arguments.models.as_ref());
     match arguments.command {
         Command::Init(init) => {
-            let written = project_files::init(&init.dir, &project_name(&init)).map_err(|error| {
-                Failure::new(Code::InvalidRequest, error.to_string())
-            })?;
+            let written = project_files::init(&init.dir, &project_name(&init))
+                .map_err(|error| Failure::new(Code::InvalidRequest, error.to_string()))?;
             for path in written {
                 println!("{}", path.display());
             }
-            println!("\nNext: bedrock-diy run ARTICLES --project {}", init.dir.display());
+            println!(
+                "\nNext: bedrock-diy run ARTICLES --project {}",
+                init.dir.display()
+            );
             Ok(Exit::Success)
         }
         Command::Run(run) => run::run(&data, catalogue()?, run).await,
         Command::Serve(serve) => serve::serve(&data, catalogue()?, serve).await,
         Command::Jobs(command) => jobs::jobs(&data, catalogue()?, command).await,
-        Command::Results(crate::arguments::Results::Export(export)) => results::export(&data, catalogue()?, export).await,
+        Command::Results(crate::arguments::Results::Export(export)) => {
+            results::export(&data, catalogue()?, export).await
+        }
         Command::Models(models) => models::list(&catalogue()?, &models),
         Command::Completions(completions) => {
-            clap_complete::generate(completions.shell, &mut Arguments::command(), "bedrock-diy", &mut std::io::stdout());
+            clap_complete::generate(
+                completions.shell,
+                &mut Arguments::command(),
+                "bedrock-diy",
+                &mut std::io::stdout(),
+            );
             Ok(Exit::Success)
         }
     }
@@ -52,9 +61,15 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
 /// nothing beside a command's own words.
 pub fn log(arguments: &Arguments) {
     use tracing_subscriber::EnvFilter;
-    let default = if matches!(arguments.command, Command::Serve(_)) { "warn" } else { "error" };
+    let default = if matches!(arguments.command, Command::Serve(_)) {
+        "warn"
+    } else {
+        "error"
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if std::env::var_os("BEDROCK_DIY_LOG").is_some_and(|format| format == "json") {
         builder.json().flatten_event(true).init();
     } else {
@@ -64,21 +79,38 @@ pub fn log(arguments: &Arguments) {
 
 fn default_data() -> Result<PathBuf> {
     use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
-    let arguments =
-        AppStrategyArgs { top_level_domain: "org".into(), author: "bedrock-diy".into(), app_name: "bedrock-diy".into() };
-    choose_app_strategy(arguments).map(|strategy| strategy.data_dir()).map_err(|_| {
-        Failure::new(Code::InvalidRequest, "there is no home folder to keep data in: name a folder with --data")
-    })
+    let arguments = AppStrategyArgs {
+        top_level_domain: "org".into(),
+        author: "bedrock-diy".into(),
+        app_name: "bedrock-diy".into(),
+    };
+    choose_app_strategy(arguments)
+        .map(|strategy| strategy.data_dir())
+        .map_err(|_| {
+            Failure::new(
+                Code::InvalidRequest,
+                "there is no home folder to keep data in: name a folder with --data",
+            )
+        })
 }
 
 fn catalogue(user: Option<&PathBuf>) -> Result<Catalogue> {
     let Some(path) = user else { return Catalogue::own() };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(Code::InvalidRequest, format!("{} can't be read: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            Code::InvalidRequest,
+            format!("{} can't be read: {error}", path.display()),
+        )
+    })?;
     Catalogue::with_overrides(Some((&path.display().to_string(), &text)))
 }
 
 fn project_name(init: &crate::arguments::Init) -> String {
-    let folder = || init.dir.file_name().map_or_else(|| "project".to_owned(), |name| name.to_string_lossy().into_owned());
+    let folder = || {
+        init.dir.file_name().map_or_else(
+            || "project".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    };
     init.name.clone().unwrap_or_else(folder)
 }

@@ -38,8 +38,13 @@ pub fn gather(arguments: &[PathBuf]) -> Result<Vec<Input>, Failure> {
                     ));
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(argument).is_err() => {
-                return Err(Failure::new(Code::InvalidRequest, format!("there is no {}", argument.display())));
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(argument).is_err() =>
+            {
+                return Err(Failure::new(
+                    Code::InvalidRequest,
+                    format!("there is no {}", argument.display()),
+                ));
             }
             _ => inputs.push(input(argument, file_name(argument))),
         }
@@ -53,14 +58,22 @@ fn walk(root: &Path, folder: &Path, inputs: &mut Vec<Input>) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            inputs.push(Input { name: name(folder), path: folder.to_owned(), size: Err(unreadable(folder, &error)) });
+            inputs.push(Input {
+                name: name(folder),
+                path: folder.to_owned(),
+                size: Err(unreadable(folder, &error)),
+            });
             return;
         }
     };
-    let mut paths: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let mut paths: Vec<_> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
     paths.sort();
     for path in paths {
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         // A link to a folder is not followed: it may lead back up.
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
         if hidden {
@@ -77,10 +90,17 @@ fn walk(root: &Path, folder: &Path, inputs: &mut Vec<Input>) {
 fn input(path: &Path, name: String) -> Input {
     let size = match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
-        Ok(_) => Err(Failure::new(Code::UnsupportedFormat, format!("{} is not a file", path.display()))),
+        Ok(_) => Err(Failure::new(
+            Code::UnsupportedFormat,
+            format!("{} is not a file", path.display()),
+        )),
         Err(error) => Err(unreadable(path, &error)),
     };
-    Input { name, path: path.to_owned(), size }
+    Input {
+        name,
+        path: path.to_owned(),
+        size,
+    }
 }
 
 /// Reads a file that was gathered.
@@ -91,11 +111,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
     match error.kind() {
-        io::ErrorKind::NotFound if link => {
-            Failure::new(Code::ArticleNotFound, format!("{} is a link to something that is not there", path.display()))
+        io::ErrorKind::NotFound if link => Failure::new(
+            Code::ArticleNotFound,
+            format!("{} is a link to something that is not there", path.display()),
+        ),
+        io::ErrorKind::NotFound => {
+            Failure::new(Code::ArticleNotFound, format!("{} is not there", path.display()))
         }
-        io::ErrorKind::NotFound => Failure::new(Code::ArticleNotFound, format!("{} is not there", path.display())),
-        _ => Failure::new(Code::UnreadableArticle, format!("{} can't be read: {error}", path.display())),
+        _ => Failure::new(
+            Code::UnreadableArticle,
+            format!("{} can't be read: {error}", path.display()),
+        ),
     }
 }
 
@@ -112,7 +138,8 @@ fn make_unique(inputs: &mut [Input]) {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| printable(path), |name| printable(Path::new(name)))
+    path.file_name()
+        .map_or_else(|| printable(path), |name| printable(Path::new(name)))
 }
 
 /// A path as text. Bytes that are no UTF-8 are shown as they are written in Rust, so that two such
@@ -136,9 +163,23 @@ mod tests {
         fs::write(folder.path().join("sub/a 기사 📰.txt"), "text").unwrap();
         std::os::unix::fs::symlink("nowhere", folder.path().join("a.txt")).unwrap();
         let inputs = gather(&[folder.path().to_owned()]).unwrap();
-        let found: Vec<_> =
-            inputs.iter().map(|input| (input.name.as_str(), input.size.as_ref().copied().map_err(|f| f.code))).collect();
-        assert_eq!(found, [("a.txt", Err(Code::ArticleNotFound)), ("b.txt", Ok(4)), ("sub/a 기사 📰.txt", Ok(4))]);
+        let found: Vec<_> = inputs
+            .iter()
+            .map(|input| {
+                (
+                    input.name.as_str(),
+                    input.size.as_ref().copied().map_err(|f| f.code),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a.txt", Err(Code::ArticleNotFound)),
+                ("b.txt", Ok(4)),
+                ("sub/a 기사 📰.txt", Ok(4))
+            ]
+        );
     }
 
     #[test]
@@ -148,7 +189,10 @@ mod tests {
             fs::write(folder.path().join("a.txt"), "text").unwrap();
         }
         let inputs = gather(&folders.each_ref().map(|folder| folder.path().to_owned())).unwrap();
-        assert_eq!(inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["a.txt", "a.txt (2)"]);
+        assert_eq!(
+            inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
+            ["a.txt", "a.txt (2)"]
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 impl IntakeLoop {
     pub(crate) fn new(intake: Intake, queue: SqliteQueue) -> Self {
-        Self { intake: Arc::new(intake), queue }
+        Self {
+            intake: Arc::new(intake),
+            queue,
+        }
     }
 
     /// Works until `stop` says true.
@@ -53,9 +56,14 @@ impl IntakeLoop {
     }
 
     async fn batch(&self, lane: Lane) -> Result<usize> {
-        let messages = self.queue.receive(lane.as_str(), BATCH, VISIBILITY_MILLIS).await?;
+        let messages = self
+            .queue
+            .receive(lane.as_str(), BATCH, VISIBILITY_MILLIS)
+            .await?;
         let received = messages.len();
-        let mut handled = stream::iter(messages).map(|message| self.one(lane, message)).buffer_unordered(BATCH);
+        let mut handled = stream::iter(messages)
+            .map(|message| self.one(lane, message))
+            .buffer_unordered(BATCH);
         while let Some(outcome) = handled.next().await {
             outcome?;
         }
@@ -64,7 +72,10 @@ impl IntakeLoop {
 
     async fn one(&self, lane: Lane, message: Message) -> Result<()> {
         let parsed = serde_json::from_str::<IntakeMessage>(&message.body).map_err(|error| {
-            Failure::new(Code::InvalidRequest, format!("the message is none that intake knows: {error}"))
+            Failure::new(
+                Code::InvalidRequest,
+                format!("the message is none that intake knows: {error}"),
+            )
         });
         let handled = match parsed.clone() {
             Ok(message) => self.intake.handle(lane, message).await.map(|_| ()),
@@ -75,7 +86,9 @@ impl IntakeLoop {
             // A throttle or a full disk is not the message's fault and never counts against it.
             Err(failure) if failure.code.class() == Class::Retryable => {
                 tracing::warn!(error = %failure, "a message goes back to the queue");
-                self.queue.give_back(&message, backoff_millis(message.receives), false).await
+                self.queue
+                    .give_back(&message, backoff_millis(message.receives), false)
+                    .await
             }
             Err(_) if message.receives < MAX_RECEIVES => self.queue.give_back(&message, 0, true).await,
             Err(failure) => {

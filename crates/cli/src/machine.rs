@@ -10,8 +10,8 @@ use bedrock_diy_core::{
     ports::{Clock, Model},
 };
 use bedrock_diy_embedded::{
-    ConcurrencyLimit, DataFolder, Database, EmbeddedBus, ExecutionStore, MemoryQuota, SqliteHistory, SqliteJobs,
-    SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue, SystemClock,
+    ConcurrencyLimit, DataFolder, Database, EmbeddedBus, ExecutionStore, MemoryQuota, SqliteHistory,
+    SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue, SystemClock,
     engine::{Engine, StateMachine, TaskError, TaskHandler, TaskOutcome},
 };
 use bedrock_diy_finish::Finish;
@@ -80,7 +80,12 @@ impl Machine {
     /// model calls are in flight.
     ///
     /// Whoever calls this holds the data folder's lock.
-    pub fn workers(&self, model: Arc<dyn Model>, default_model: String, concurrency: usize) -> Result<Workers> {
+    pub fn workers(
+        &self,
+        model: Arc<dyn Model>,
+        default_model: String,
+        concurrency: usize,
+    ) -> Result<Workers> {
         let intake = Intake {
             projects: Arc::new(self.projects.clone()),
             jobs: Arc::new(self.jobs.clone()),
@@ -120,7 +125,10 @@ impl Machine {
             ("${StageFunctionArn}", Arc::new(Handler(stage))),
             ("${FinishFunctionArn}", Arc::new(Handler(finish))),
         ];
-        let handlers: HashMap<_, _> = handlers.into_iter().map(|(name, handler)| (name.to_owned(), handler)).collect();
+        let handlers: HashMap<_, _> = handlers
+            .into_iter()
+            .map(|(name, handler)| (name.to_owned(), handler))
+            .collect();
         // More jobs than calls: while one job's output goes to the disk, another asks the model.
         let at_once = concurrency * 2 + 16;
         let machine = StateMachine::parse(STATE_MACHINE)?;
@@ -187,11 +195,17 @@ impl Function for Finish {
 #[async_trait]
 impl<F: Function> TaskHandler for Handler<F> {
     async fn handle(&self, input: Value) -> TaskOutcome {
-        let runtime = |error: serde_json::Error| TaskError { error: "States.Runtime".into(), cause: error.to_string() };
+        let runtime = |error: serde_json::Error| TaskError {
+            error: "States.Runtime".into(),
+            cause: error.to_string(),
+        };
         let cursor = serde_json::from_value(input).map_err(runtime)?;
         match self.0.call(cursor).await {
             Ok(cursor) => serde_json::to_value(cursor).map_err(runtime),
-            Err(failure) => Err(TaskError { error: failure.code.as_str().to_owned(), cause: failure.detail }),
+            Err(failure) => Err(TaskError {
+                error: failure.code.as_str().to_owned(),
+                cause: failure.detail,
+            }),
         }
     }
 }

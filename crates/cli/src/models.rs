@@ -34,12 +34,19 @@ pub struct Choice {
 ///
 /// Fails with [`Code::ModelAccessDenied`] where Bedrock is needed and no credentials are found: a
 /// stand-in is never taken silently.
-pub async fn choose(projects: &mut [ProjectFiles], wanted: Option<&str>, catalogue: &Catalogue) -> Result<Choice> {
+pub async fn choose(
+    projects: &mut [ProjectFiles],
+    wanted: Option<&str>,
+    catalogue: &Catalogue,
+) -> Result<Choice> {
     if let Some(wanted) = wanted {
         let model = if wanted == "demo" { DEMO } else { wanted };
         for files in projects.iter_mut() {
             files.settings.model = Some(model.to_owned());
-            files.cards.iter_mut().for_each(|card| card.draft.settings.model = None);
+            files
+                .cards
+                .iter_mut()
+                .for_each(|card| card.draft.settings.model = None);
         }
         return decide(model, &[model]).await;
     }
@@ -47,10 +54,16 @@ pub async fn choose(projects: &mut [ProjectFiles], wanted: Option<&str>, catalog
         .iter()
         .flat_map(|files| {
             let cards = files.cards.iter().filter(|card| card.is_active);
-            cards.filter_map(|card| card.draft.settings.model.as_deref()).chain(files.settings.model.as_deref())
+            cards
+                .filter_map(|card| card.draft.settings.model.as_deref())
+                .chain(files.settings.model.as_deref())
         })
         .collect();
-    let default = if named.iter().any(|model| *model != DEMO) { &catalogue.default_model } else { DEMO };
+    let default = if named.iter().any(|model| *model != DEMO) {
+        &catalogue.default_model
+    } else {
+        DEMO
+    };
     decide(default, &named).await
 }
 
@@ -72,7 +85,10 @@ async fn decide(default: &str, named: &[&str]) -> Result<Choice> {
             }
         },
     };
-    Ok(Choice { default_model: default.to_owned(), notice })
+    Ok(Choice {
+        default_model: default.to_owned(),
+        notice,
+    })
 }
 
 /// Bedrock, and beside it the demo model, each made when it is first asked.
@@ -86,16 +102,26 @@ impl Models {
     /// Models; the demo model's file is kept in `cache`.
     #[must_use]
     pub fn new(cache: PathBuf) -> Self {
-        Self { cache, bedrock: OnceCell::new(), demo: OnceCell::new() }
+        Self {
+            cache,
+            bedrock: OnceCell::new(),
+            demo: OnceCell::new(),
+        }
     }
 
     /// Gets the demo model ready, so that the first article need not wait for it.
     pub async fn prepare(&self, model: &str) -> Result<()> {
-        if model == DEMO { self.demo().await.map(|_| ()) } else { Ok(()) }
+        if model == DEMO {
+            self.demo().await.map(|_| ())
+        } else {
+            Ok(())
+        }
     }
 
     async fn bedrock(&self) -> &Bedrock {
-        self.bedrock.get_or_init(|| async { Bedrock::new(clients::bedrock(BedrockConfig::FromEnvironment).await) }).await
+        self.bedrock
+            .get_or_init(|| async { Bedrock::new(clients::bedrock(BedrockConfig::FromEnvironment).await) })
+            .await
     }
 
     async fn demo(&self) -> Result<&Arc<dyn Model>> {
@@ -127,18 +153,29 @@ async fn start_demo(cache: PathBuf) -> Result<Arc<dyn Model>> {
 
     let trouble = |what: String| Failure::new(Code::ModelUnavailable, what);
     let loaded = tokio::task::spawn_blocking(move || {
-        let file = local::fetch(&cache, &mut |step| eprintln!("{step}")).map_err(|error| trouble(error.to_string()))?;
+        let file = local::fetch(&cache, &mut |step| eprintln!("{step}"))
+            .map_err(|error| trouble(error.to_string()))?;
         local::LocalModel::load(&file).map_err(|error| trouble(error.to_string()))
     });
-    let model = loaded.await.map_err(|error| trouble(format!("loading the demo model ended early: {error}")))??;
-    let server = ModelServer::start(model).await.map_err(|error| trouble(error.to_string()))?;
+    let model = loaded
+        .await
+        .map_err(|error| trouble(format!("loading the demo model ended early: {error}")))??;
+    let server = ModelServer::start(model)
+        .await
+        .map_err(|error| trouble(error.to_string()))?;
     let client = clients::bedrock(BedrockConfig::LocalServer(server.url())).await;
-    Ok(Arc::new(Demo { bedrock: Bedrock::new(client), _server: server }))
+    Ok(Arc::new(Demo {
+        bedrock: Bedrock::new(client),
+        _server: server,
+    }))
 }
 
 #[cfg(not(feature = "demo-model"))]
 async fn start_demo(_cache: PathBuf) -> Result<Arc<dyn Model>> {
-    Err(Failure::new(Code::ModelNotFound, "this bedrock-diy was built without the demo model: name a Bedrock model with --model"))
+    Err(Failure::new(
+        Code::ModelNotFound,
+        "this bedrock-diy was built without the demo model: name a Bedrock model with --model",
+    ))
 }
 
 /// The demo model and its server, which lives as long.

@@ -71,7 +71,11 @@ pub(crate) struct Display {
 }
 
 enum Kind {
-    Bars { articles: ProgressBar, now: ProgressBar, _both: indicatif::MultiProgress },
+    Bars {
+        articles: ProgressBar,
+        now: ProgressBar,
+        _both: indicatif::MultiProgress,
+    },
     Lines,
     None,
 }
@@ -88,7 +92,12 @@ impl Display {
             Progress::None => Kind::None,
             _ => Kind::Lines,
         };
-        Self { kind, names: HashMap::new(), stages: HashMap::new(), streaming: None }
+        Self {
+            kind,
+            names: HashMap::new(),
+            stages: HashMap::new(),
+            streaming: None,
+        }
     }
 
     /// Says something that stays on the screen.
@@ -106,13 +115,20 @@ impl Display {
 
     /// Shows what happened.
     pub(crate) fn event(&mut self, event: &Event, tally: &Tally) {
-        let name = self.names.get(&event.job_id).map_or_else(|| event.job_id.as_str(), String::as_str).to_owned();
+        let name = self
+            .names
+            .get(&event.job_id)
+            .map_or_else(|| event.job_id.as_str(), String::as_str)
+            .to_owned();
         if let Fact::JobStarted { stages } = &event.fact {
             self.stages.insert(event.job_id.clone(), *stages);
         }
         let stages = self.stages.get(&event.job_id).copied().unwrap_or_default();
         let line = line(event, &name, stages, tally);
-        let ended = matches!(event.fact, Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. });
+        let ended = matches!(
+            event.fact,
+            Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. }
+        );
         match &self.kind {
             Kind::Bars { articles, now, .. } => {
                 articles.set_length(tally.articles as u64);
@@ -139,7 +155,10 @@ impl Display {
     pub(crate) fn delta(&mut self, delta: &StageDelta) {
         let stage = (delta.job_id.clone(), delta.stage);
         let heading = (self.streaming.as_ref() != Some(&stage)).then(|| {
-            let name = self.names.get(&delta.job_id).map_or_else(|| delta.job_id.as_str(), String::as_str);
+            let name = self
+                .names
+                .get(&delta.job_id)
+                .map_or_else(|| delta.job_id.as_str(), String::as_str);
             format!("\n── {name} · {} ──", delta.prompt_id)
         });
         let print = || {
@@ -174,13 +193,18 @@ impl Display {
 
 fn bars_on_stderr() -> Kind {
     let both = indicatif::MultiProgress::new();
-    let style = |template| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        |template| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let articles = both.add(ProgressBar::new(0));
     articles.set_style(style("{bar:30} {pos}/{len} articles · {msg}").progress_chars("█▉▊▋▌▍▎▏ "));
     let now = both.add(ProgressBar::new_spinner());
     now.set_style(style("{spinner} {msg}"));
     now.enable_steady_tick(Duration::from_millis(120));
-    Kind::Bars { articles, now, _both: both }
+    Kind::Bars {
+        articles,
+        now,
+        _both: both,
+    }
 }
 
 fn bar_message(tally: &Tally) -> String {
@@ -201,23 +225,48 @@ fn bar_message(tally: &Tally) -> String {
 fn line(event: &Event, name: &str, stages: u32, tally: &Tally) -> Option<String> {
     let count = || format!("[{}/{}]", tally.ended, tally.articles);
     Some(match &event.fact {
-        Fact::StageCompleted { stage, prompt_id, memo_hit, usage, cost, model_ms, .. } => {
+        Fact::StageCompleted {
+            stage,
+            prompt_id,
+            memo_hit,
+            usage,
+            cost,
+            model_ms,
+            ..
+        } => {
             let how = if *memo_hit {
                 "from the memo".to_owned()
             } else {
                 let time = duration(Duration::from_millis(*model_ms));
                 format!("{} tokens, {}, {time}", grouped(usage.total()), dollars(*cost))
             };
-            let of = if stages == 0 { String::new() } else { format!("/{stages}") };
+            let of = if stages == 0 {
+                String::new()
+            } else {
+                format!("/{stages}")
+            };
             format!("        {name}: stage {stage}{of} {prompt_id}: {how}")
         }
-        Fact::JobWaiting { stage, reason, until } => format!("        {name}: stage {stage} waits until {until}: {reason}"),
+        Fact::JobWaiting { stage, reason, until } => {
+            format!("        {name}: stage {stage} waits until {until}: {reason}")
+        }
         Fact::JobSucceeded { usage, cost, .. } => {
-            format!("{} {name}: succeeded, {} tokens, {}", count(), grouped(usage.total()), dollars(*cost))
+            format!(
+                "{} {name}: succeeded, {} tokens, {}",
+                count(),
+                grouped(usage.total()),
+                dollars(*cost)
+            )
         }
         Fact::JobFailed { error } => format!("{} {name}: {}: {}", count(), error.code, error.message),
         Fact::JobCancelled { .. } => format!("{} {name}: cancelled", count()),
-        Fact::StageFailed { stage, prompt_id, code, usage, cost } => {
+        Fact::StageFailed {
+            stage,
+            prompt_id,
+            code,
+            usage,
+            cost,
+        } => {
             let (tokens, cost) = (grouped(usage.total()), dollars(*cost));
             format!("        {name}: stage {stage} {prompt_id}: {code} ({tokens} tokens, {cost})")
         }

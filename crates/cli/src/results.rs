@@ -68,13 +68,20 @@ impl Row {
     pub async fn of_job(machine: &Machine, job: &Job) -> Result<Self> {
         let mut outputs = Vec::new();
         for stage in machine.jobs.stages(&job.job_id).await? {
-            outputs.push(Output { text: text(machine, &stage).await?, stage: stage.stage, prompt_id: stage.prompt_id });
+            outputs.push(Output {
+                text: text(machine, &stage).await?,
+                stage: stage.stage,
+                prompt_id: stage.prompt_id,
+            });
         }
         Ok(Self {
             article: job.article.name.clone(),
             job_id: Some(job.job_id.clone()),
             status: job.status,
-            error: job.error.as_ref().map(|error| RowError { code: error.code, message: error.message.clone() }),
+            error: job.error.as_ref().map(|error| RowError {
+                code: error.code,
+                message: error.message.clone(),
+            }),
             outputs,
             tokens: job.usage.total(),
             cost: job.cost,
@@ -102,7 +109,10 @@ impl Row {
             article: article.to_owned(),
             job_id: None,
             status: JobStatus::Failed,
-            error: Some(RowError { code: failure.code, message: failure.message() }),
+            error: Some(RowError {
+                code: failure.code,
+                message: failure.message(),
+            }),
             outputs: Vec::new(),
             tokens: 0,
             cost: None,
@@ -113,6 +123,9 @@ impl Row {
 async fn text(machine: &Machine, stage: &StageRecord) -> Result<String> {
     let output: &ObjectRef = &stage.output;
     String::from_utf8(machine.objects.get(output).await?).map_err(|_| {
-        bedrock_diy_core::Failure::new(Code::InternalError, format!("{} was stored as text and is none", output.key))
+        bedrock_diy_core::Failure::new(
+            Code::InternalError,
+            format!("{} was stored as text and is none", output.key),
+        )
     })
 }

@@ -259,11 +259,24 @@ impl Job {
 
     /// The present stage was answered, and the answer can't be an output: what it cost is kept.
     #[must_use]
-    pub fn pay(&self, prompt_id: PromptId, code: Code, usage: Usage, cost: Option<f64>, now: Timestamp) -> Change {
+    pub fn pay(
+        &self,
+        prompt_id: PromptId,
+        code: Code,
+        usage: Usage,
+        cost: Option<f64>,
+        now: Timestamp,
+    ) -> Change {
         let mut job = self.clone();
         job.usage += usage;
         job.cost = job.cost.zip(cost).map(|(so_far, more)| so_far + more);
-        let failed = Fact::StageFailed { stage: job.next_stage(), prompt_id, code, usage, cost };
+        let failed = Fact::StageFailed {
+            stage: job.next_stage(),
+            prompt_id,
+            code,
+            usage,
+            cost,
+        };
         job.change(now, [failed])
     }
 

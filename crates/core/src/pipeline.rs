@@ -64,8 +64,12 @@ impl PipelineRevision {
             .collect();
         let mut settings = project.settings.clone();
         settings.model.get_or_insert_with(|| default_model.to_owned());
-        let mut pipeline =
-            Self { hash: String::new(), project_id: project.project_id.clone(), cards, settings };
+        let mut pipeline = Self {
+            hash: String::new(),
+            project_id: project.project_id.clone(),
+            cards,
+            settings,
+        };
         pipeline.hash = pipeline.digest()?;
         Ok(pipeline)
     }

@@ -27,15 +27,32 @@ const KEPT: usize = 1_024;
 
 impl Cards {
     /// The card as the pipeline names it.
-    pub(crate) async fn card(&self, projects: &dyn Projects, project: &ProjectId, card: &PipelineCard) -> Result<Arc<Card>> {
+    pub(crate) async fn card(
+        &self,
+        projects: &dyn Projects,
+        project: &ProjectId,
+        card: &PipelineCard,
+    ) -> Result<Arc<Card>> {
         let key = (project.clone(), card.prompt_id.clone(), card.revision);
         if let Some(kept) = self.kept().get(&key) {
             return Ok(Arc::clone(kept));
         }
-        let saved = projects.card_revision(project, &card.prompt_id, card.revision).await?;
+        let saved = projects
+            .card_revision(project, &card.prompt_id, card.revision)
+            .await?;
         let template = Template::parse(&saved.draft.content)?;
-        let schema = saved.draft.settings.output_schema.as_ref().map(OutputSchema::parse).transpose()?;
-        let compiled = Arc::new(Card { saved, template, schema });
+        let schema = saved
+            .draft
+            .settings
+            .output_schema
+            .as_ref()
+            .map(OutputSchema::parse)
+            .transpose()?;
+        let compiled = Arc::new(Card {
+            saved,
+            template,
+            schema,
+        });
         let mut kept = self.kept();
         if kept.len() >= KEPT {
             kept.clear();

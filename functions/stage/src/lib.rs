@@ -63,7 +63,12 @@ const SHORT_WAIT: Duration = Duration::from_millis(900);
 /// What became of asking the model.
 enum Asked {
     /// A good output.
-    Output { text: String, usage: Usage, calls: u32, model_time: Duration },
+    Output {
+        text: String,
+        usage: Usage,
+        calls: u32,
+        model_time: Duration,
+    },
     /// Not now; the quota has a slot then.
     Throttled { slot: Timestamp },
     /// An answer that can't be an output.
@@ -74,17 +79,21 @@ impl Stage {
     /// A stage runner. What it learns of cards it keeps: revisions are immutable.
     #[must_use]
     pub fn new(ports: Ports, catalogue: Arc<Catalogue>) -> Self {
-        Self { ports, catalogue, cards: Cards::default() }
+        Self {
+            ports,
+            catalogue,
+            cards: Cards::default(),
+        }
     }
 
     /// Runs the cursor's stage and says what comes next; a stage that is done already is not run again.
     pub async fn handle(&self, cursor: Cursor) -> Result<Cursor> {
-        let job = self
-            .ports
-            .jobs
-            .read(&cursor.job_id)
-            .await?
-            .ok_or_else(|| Failure::new(Code::InternalError, format!("the job {} is not there", cursor.job_id)))?;
+        let job = self.ports.jobs.read(&cursor.job_id).await?.ok_or_else(|| {
+            Failure::new(
+                Code::InternalError,
+                format!("the job {} is not there", cursor.job_id),
+            )
+        })?;
         if job.status != JobStatus::Running {
             return Ok(Cursor::of(&job));
         }
@@ -98,7 +107,17 @@ impl Stage {
         {
             let record = self.record(&prepared, &job, &Usage::default(), 0, Duration::ZERO, true);
             tracing::debug!(job_id = %job.job_id, stage = record.stage, memo_hit = true, tokens = entry.usage.total(), "stage completed");
-            return self.complete(job, &prepared, StageCompletion { record, output: text, memo: None }).await;
+            return self
+                .complete(
+                    job,
+                    &prepared,
+                    StageCompletion {
+                        record,
+                        output: text,
+                        memo: None,
+                    },
+                )
+                .await;
         }
         self.check_budget(&job, &prepared)?;
         let slot = self.reserve(&prepared).await?;
@@ -106,10 +125,23 @@ impl Stage {
             return self.wait(job, &prepared, slot, wait).await;
         }
         match self.ask(&job, &prepared).await? {
-            Asked::Output { text, usage, calls, model_time } => {
+            Asked::Output {
+                text,
+                usage,
+                calls,
+                model_time,
+            } => {
                 let record = self.record(&prepared, &job, &usage, calls, model_time, false);
-                let memo = MemoEntry { memo_key: prepared.memo_key.clone(), output: record.output.clone(), usage };
-                let done = StageCompletion { record, output: text, memo: Some(memo) };
+                let memo = MemoEntry {
+                    memo_key: prepared.memo_key.clone(),
+                    output: record.output.clone(),
+                    usage,
+                };
+                let done = StageCompletion {
+                    record,
+                    output: text,
+                    memo: Some(memo),
+                };
                 self.complete(job, &prepared, done).await
             }
             Asked::Failed { failure, usage } => {
@@ -125,7 +157,9 @@ impl Stage {
 
     /// What the memo has; an entry whose text is gone is none.
     async fn remembered(&self, prepared: &Prepared) -> Result<Option<(MemoEntry, String)>> {
-        let Some(entry) = self.ports.memo.find(&prepared.memo_key).await? else { return Ok(None) };
+        let Some(entry) = self.ports.memo.find(&prepared.memo_key).await? else {
+            return Ok(None);
+        };
         match self.text(&entry.output).await {
             Ok(text) => Ok(Some((entry, text))),
             Err(failure) if failure.code == Code::ArticleNotFound => Ok(None),
@@ -134,7 +168,9 @@ impl Stage {
     }
 
     fn check_budget(&self, job: &Job, prepared: &Prepared) -> Result<()> {
-        let Some(budget) = prepared.settings.limits.cost_per_article else { return Ok(()) };
+        let Some(budget) = prepared.settings.limits.cost_per_article else {
+            return Ok(());
+        };
         let input = Usage {
             input_tokens: self.catalogue.estimated_input_tokens(&prepared.request),
             ..Usage::default()
@@ -143,7 +179,9 @@ impl Stage {
         match job.cost.zip(next) {
             Some((spent, next)) if spent + next > budget => Err(Failure::new(
                 Code::BudgetExceeded,
-                format!("the article has cost about {spent:.4} dollars, the next stage at least {next:.4} more, {budget} are allowed"),
+                format!(
+                    "the article has cost about {spent:.4} dollars, the next stage at least {next:.4} more, {budget} are allowed"
+                ),
             )),
             _ => Ok(()),
         }
@@ -152,7 +190,10 @@ impl Stage {
     async fn reserve(&self, prepared: &Prepared) -> Result<Timestamp> {
         let tokens = self.catalogue.estimated_quota_tokens(&prepared.request);
         let now = self.ports.clock.now();
-        self.ports.quota.reserve(&prepared.request.model, tokens, &prepared.holder, now).await
+        self.ports
+            .quota
+            .reserve(&prepared.request.model, tokens, &prepared.holder, now)
+            .await
     }
 
     /// Waits for a slot that is near; says how far one is that is not.
@@ -168,7 +209,13 @@ impl Stage {
     }
 
     /// Notes that the job waits, and tells the state machine for how long.
-    async fn wait(&self, mut job: Job, prepared: &Prepared, slot: Timestamp, wait: Duration) -> Result<Cursor> {
+    async fn wait(
+        &self,
+        mut job: Job,
+        prepared: &Prepared,
+        slot: Timestamp,
+        wait: Duration,
+    ) -> Result<Cursor> {
         loop {
             let now = self.ports.clock.now();
             if let Some(since) = job.waiting_since
@@ -176,7 +223,11 @@ impl Stage {
             {
                 return Err(Failure::new(
                     Code::ModelThrottled,
-                    format!("stage {} has waited a day for the quota of {}", job.next_stage(), prepared.request.model),
+                    format!(
+                        "stage {} has waited a day for the quota of {}",
+                        job.next_stage(),
+                        prepared.request.model
+                    ),
                 ));
             }
             let reason = format!("the quota of {} is used up", prepared.request.model);
@@ -188,7 +239,11 @@ impl Stage {
                     let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
                     return Ok(Cursor::wait(job.job_id.clone(), job.next_stage(), seconds));
                 }
-                Applied::Stale(now) if now.status == JobStatus::Running && now.stages_done == job.stages_done => job = now,
+                Applied::Stale(now)
+                    if now.status == JobStatus::Running && now.stages_done == job.stages_done =>
+                {
+                    job = now
+                }
                 Applied::Stale(now) => return Ok(Cursor::of(&now)),
             }
         }
@@ -202,10 +257,20 @@ impl Stage {
         };
         let faults = match judge::judge(&answer, prepared.card.schema()) {
             Ok(Verdict::Output(text)) => {
-                return Ok(Asked::Output { text, usage: answer.usage, calls: 1, model_time: answer.latency });
+                return Ok(Asked::Output {
+                    text,
+                    usage: answer.usage,
+                    calls: 1,
+                    model_time: answer.latency,
+                });
             }
             Ok(Verdict::Repair(faults)) => faults,
-            Err(failure) => return Ok(Asked::Failed { failure, usage: answer.usage }),
+            Err(failure) => {
+                return Ok(Asked::Failed {
+                    failure,
+                    usage: answer.usage,
+                });
+            }
         };
         let repair = judge::repair(&prepared.request, &answer, &faults);
         let slot = self.reserve(prepared).await?;
@@ -219,10 +284,16 @@ impl Stage {
         let mut usage = answer.usage;
         usage += second.usage;
         Ok(match judge::judge(&second, prepared.card.schema()) {
-            Ok(Verdict::Output(text)) => {
-                Asked::Output { text, usage, calls: 2, model_time: answer.latency + second.latency }
-            }
-            Ok(Verdict::Repair(faults)) => Asked::Failed { failure: judge::mismatch(&faults), usage },
+            Ok(Verdict::Output(text)) => Asked::Output {
+                text,
+                usage,
+                calls: 2,
+                model_time: answer.latency + second.latency,
+            },
+            Ok(Verdict::Repair(faults)) => Asked::Failed {
+                failure: judge::mismatch(&faults),
+                usage,
+            },
             Err(failure) => Asked::Failed { failure, usage },
         })
     }
@@ -232,7 +303,13 @@ impl Stage {
         let cost = self.catalogue.cost(&prepared.request.model, &usage);
         let prompt_id = prepared.card.prompt_id();
         while !job.status.is_terminal() {
-            let change = job.pay(prompt_id.clone(), failure.code, usage, cost, self.ports.clock.now());
+            let change = job.pay(
+                prompt_id.clone(),
+                failure.code,
+                usage,
+                cost,
+                self.ports.clock.now(),
+            );
             let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
                 Applied::Done(_) => return self.ports.bus.publish(&events).await,
@@ -260,16 +337,26 @@ impl Stage {
                 });
             }
         };
-        let answer = self.ports.model.converse(request, prepared.deadline, &mut on_delta).await;
+        let answer = self
+            .ports
+            .model
+            .converse(request, prepared.deadline, &mut on_delta)
+            .await;
         let now = self.ports.clock.now();
         match answer {
             Err(failure) if failure.code == Code::ModelThrottled => {
                 let (model, holder) = (&request.model, &prepared.holder);
-                self.ports.quota.throttled(model, holder, now, failure.retry_after).await?;
+                self.ports
+                    .quota
+                    .throttled(model, holder, now, failure.retry_after)
+                    .await?;
                 Ok(Err(self.reserve(prepared).await?))
             }
             other => {
-                self.ports.quota.answered(&request.model, &prepared.holder, now).await?;
+                self.ports
+                    .quota
+                    .answered(&request.model, &prepared.holder, now)
+                    .await?;
                 other.map(Ok)
             }
         }
@@ -296,7 +383,11 @@ impl Stage {
             memo_hit,
             calls,
             usage: *usage,
-            cost: if memo_hit { Some(0.0) } else { self.catalogue.cost(&prepared.request.model, usage) },
+            cost: if memo_hit {
+                Some(0.0)
+            } else {
+                self.catalogue.cost(&prepared.request.model, usage)
+            },
             model_ms: u64::try_from(model_time.as_millis()).unwrap_or(u64::MAX),
             completed_at: self.ports.clock.now(),
         }
@@ -308,7 +399,8 @@ impl Stage {
             memo.output = done.record.output.clone();
         }
         loop {
-            let change: Change = job.complete_stage(done.clone(), prepared.next_card.clone(), self.ports.clock.now());
+            let change: Change =
+                job.complete_stage(done.clone(), prepared.next_card.clone(), self.ports.clock.now());
             let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
                 Applied::Done(job) => {
@@ -316,7 +408,11 @@ impl Stage {
                     return Ok(Cursor::of(&job));
                 }
                 // Somebody noted something else meanwhile: the stage is still to be written.
-                Applied::Stale(now) if now.status == JobStatus::Running && now.stages_done == job.stages_done => job = now,
+                Applied::Stale(now)
+                    if now.status == JobStatus::Running && now.stages_done == job.stages_done =>
+                {
+                    job = now
+                }
                 // It was cancelled, or another try of this stage was faster: a late duplicate changes nothing.
                 Applied::Stale(now) => return Ok(Cursor::of(&now)),
             }

@@ -34,7 +34,12 @@ impl Prepared {
     /// Where the stage's output lies; its size is known when there is one.
     pub(crate) fn output(&self, job: &Job, stage: u32) -> ObjectRef {
         let key = article::output_key(&job.project_id, &job.job_id, stage, self.card.prompt_id());
-        ObjectRef { bucket: Bucket::Results, key, version: None, size: 0 }
+        ObjectRef {
+            bucket: Bucket::Results,
+            key,
+            version: None,
+            size: 0,
+        }
     }
 }
 
@@ -43,21 +48,46 @@ impl Stage {
     pub(crate) async fn prepare(&self, job: &Job, stage: u32) -> Result<Prepared> {
         let hash = job.pipeline.as_deref().unwrap_or_default();
         let pipeline = self.ports.projects.pipeline(&job.project_id, hash).await?;
-        let card = self.cards.card(&*self.ports.projects, &job.project_id, pipeline.card(stage)?).await?;
+        let card = self
+            .cards
+            .card(&*self.ports.projects, &job.project_id, pipeline.card(stage)?)
+            .await?;
         let next_card = pipeline.card(stage + 1).ok().map(|card| card.prompt_id.clone());
 
         let (said, settings) = (card.settings(), &pipeline.settings);
-        let model = said.model.clone().or_else(|| settings.model.clone()).ok_or_else(|| {
-            Failure::new(Code::ModelNotFound, format!("no model is named for the card {}", card.prompt_id()))
-        })?;
-        let parameters = self.catalogue.parameters(&model, &said.parameters.or(&settings.parameters))?;
+        let model = said
+            .model
+            .clone()
+            .or_else(|| settings.model.clone())
+            .ok_or_else(|| {
+                Failure::new(
+                    Code::ModelNotFound,
+                    format!("no model is named for the card {}", card.prompt_id()),
+                )
+            })?;
+        let parameters = self
+            .catalogue
+            .parameters(&model, &said.parameters.or(&settings.parameters))?;
         let input = said.input.unwrap_or(CardInput::Previous);
-        let variables = self.variables(job, &pipeline, stage, input, card.template().needs()).await?;
+        let variables = self
+            .variables(job, &pipeline, stage, input, card.template().needs())
+            .await?;
         let mut messages = self.history(job).await?;
-        messages.push(render::user_message(input, stage, &variables.article, &variables.previous));
-        let seconds = said.timeout_seconds.or(settings.timeout_seconds).unwrap_or(limits::TIMEOUT_SECONDS);
+        messages.push(render::user_message(
+            input,
+            stage,
+            &variables.article,
+            &variables.previous,
+        ));
+        let seconds = said
+            .timeout_seconds
+            .or(settings.timeout_seconds)
+            .unwrap_or(limits::TIMEOUT_SECONDS);
         let request = ModelRequest {
-            send_schema: self.catalogue.family(&model).is_some_and(|family| family.structured_output),
+            send_schema: self
+                .catalogue
+                .family(&model)
+                .is_some_and(|family| family.structured_output),
             system: card.template().render(&variables)?,
             model,
             parameters,
@@ -101,23 +131,43 @@ impl Stage {
         for (number, earlier) in (1..stage).zip(&pipeline.cards) {
             if needs.stages.contains(&earlier.prompt_id) {
                 let key = article::output_key(&job.project_id, &job.job_id, number, &earlier.prompt_id);
-                let output = ObjectRef { bucket: Bucket::Results, key, version: None, size: 0 };
+                let output = ObjectRef {
+                    bucket: Bucket::Results,
+                    key,
+                    version: None,
+                    size: 0,
+                };
                 stages.insert(earlier.prompt_id.clone(), self.text(&output).await?.into());
             }
         }
-        Ok(Variables { article, previous, stages, meta: job.article.meta.clone() })
+        Ok(Variables {
+            article,
+            previous,
+            stages,
+            meta: job.article.meta.clone(),
+        })
     }
 
     async fn history(&self, job: &Job) -> Result<Vec<bedrock_diy_core::model::Message>> {
-        let Some(session) = &job.session_id else { return Ok(Vec::new()) };
-        let exchanges = self.ports.history.recent(session, limits::HISTORY_MESSAGES / 2).await?;
+        let Some(session) = &job.session_id else {
+            return Ok(Vec::new());
+        };
+        let exchanges = self
+            .ports
+            .history
+            .recent(session, limits::HISTORY_MESSAGES / 2)
+            .await?;
         Ok(history::messages(&exchanges))
     }
 
     /// A stored text.
     pub(crate) async fn text(&self, object: &ObjectRef) -> Result<String> {
         let bytes = self.ports.objects.get(object).await?;
-        String::from_utf8(bytes)
-            .map_err(|_| Failure::new(Code::InternalError, format!("{} was stored as text and is none", object.key)))
+        String::from_utf8(bytes).map_err(|_| {
+            Failure::new(
+                Code::InternalError,
+                format!("{} was stored as text and is none", object.key),
+            )
+        })
     }
 }

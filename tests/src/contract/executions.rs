@@ -5,9 +5,16 @@ use super::acceptance;
 /// However many start it at once, there is one execution of a name.
 pub async fn an_execution_starts_once(executions: &dyn Executions) {
     let job = acceptance("started").job.job_id;
-    let (a, b, c) = tokio::join!(executions.start(&job), executions.start(&job), executions.start(&job));
+    let (a, b, c) = tokio::join!(
+        executions.start(&job),
+        executions.start(&job),
+        executions.start(&job)
+    );
     let started = [a.unwrap(), b.unwrap(), c.unwrap()];
-    assert_eq!(started.iter().filter(|started| **started == Started::New).count(), 1);
+    assert_eq!(
+        started.iter().filter(|started| **started == Started::New).count(),
+        1
+    );
 }
 
 /// Stopping what is not there, or stopping twice, is no failure.
@@ -17,5 +24,9 @@ pub async fn stopping_is_always_possible(executions: &dyn Executions) {
     executions.start(&job).await.unwrap();
     executions.stop(&job).await.unwrap();
     executions.stop(&job).await.unwrap();
-    assert_eq!(executions.start(&job).await.unwrap(), Started::Already, "a name is used once, ever");
+    assert_eq!(
+        executions.start(&job).await.unwrap(),
+        Started::Already,
+        "a name is used once, ever"
+    );
 }

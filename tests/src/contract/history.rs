@@ -16,16 +16,29 @@ pub async fn a_session_remembers_in_order(history: &dyn History, jobs: &dyn Jobs
         jobs.accept(change.clone()).await.unwrap();
         let exchange = Exchange {
             session_id: session.clone(),
-            timestamp: if number < 2 { now() } else { Timestamp::from_millis(now().millis() + number) },
+            timestamp: if number < 2 {
+                now()
+            } else {
+                Timestamp::from_millis(now().millis() + number)
+            },
             project_id: super::project(),
             user_input: format!("question {number}"),
             assistant_response: format!("answer {number}"),
             prompt_cards_used: vec![PromptId::new("card-1").unwrap()],
             processing_time: 12,
         };
-        jobs.apply(change.job.succeed((object("result"), "{}".into()), Some(exchange), now())).await.unwrap();
+        jobs.apply(
+            change
+                .job
+                .succeed((object("result"), "{}".into()), Some(exchange), now()),
+        )
+        .await
+        .unwrap();
     }
     let recent = history.recent(&session, 3).await.unwrap();
-    let questions: Vec<_> = recent.iter().map(|exchange| exchange.user_input.as_str()).collect();
+    let questions: Vec<_> = recent
+        .iter()
+        .map(|exchange| exchange.user_input.as_str())
+        .collect();
     assert_eq!(questions, ["question 1", "question 2", "question 3"]);
 }

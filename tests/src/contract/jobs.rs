@@ -14,7 +14,11 @@ fn completion(job: &Job, text: &str) -> StageCompletion {
     let mut output = object(&output_key(&job.project_id, &job.job_id, stage, &prompt_id));
     output.size = text.len() as u64;
     let memo_key = bedrock_diy_core::text::sha256_hex(format!("{}{stage}", job.job_id).as_bytes());
-    let usage = Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() };
+    let usage = Usage {
+        input_tokens: 10,
+        output_tokens: 2,
+        ..Usage::default()
+    };
     StageCompletion {
         record: StageRecord {
             stage,
@@ -32,7 +36,11 @@ fn completion(job: &Job, text: &str) -> StageCompletion {
             completed_at: now(),
         },
         output: text.to_owned(),
-        memo: Some(MemoEntry { memo_key, output, usage }),
+        memo: Some(MemoEntry {
+            memo_key,
+            output,
+            usage,
+        }),
     }
 }
 
@@ -43,15 +51,27 @@ fn started(job: &Job) -> Change {
 /// However many accept at once, one makes the job and all learn how it stands.
 pub async fn accepting_twice_is_one_job(jobs: &dyn Jobs) {
     let change = acceptance("twice");
-    let (a, b, c) =
-        tokio::join!(jobs.accept(change.clone()), jobs.accept(change.clone()), jobs.accept(change.clone()));
+    let (a, b, c) = tokio::join!(
+        jobs.accept(change.clone()),
+        jobs.accept(change.clone()),
+        jobs.accept(change.clone())
+    );
     let outcomes = [a.unwrap(), b.unwrap(), c.unwrap()];
-    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Accepted::New(_))).count(), 1);
+    assert_eq!(
+        outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Accepted::New(_)))
+            .count(),
+        1
+    );
     for outcome in outcomes {
         let (Accepted::New(job) | Accepted::Already(job)) = outcome;
         assert_eq!(job, change.job);
     }
-    assert_eq!(jobs.events(&change.job.job_id, 0, 10).await.unwrap(), change.events);
+    assert_eq!(
+        jobs.events(&change.job.job_id, 0, 10).await.unwrap(),
+        change.events
+    );
 }
 
 /// A late acceptance does not bring a job back to its beginning.
@@ -68,12 +88,23 @@ pub async fn a_stale_change_changes_nothing(jobs: &dyn Jobs) {
     let change = acceptance("stale");
     jobs.accept(change.clone()).await.unwrap();
     let first = started(&change.job);
-    assert!(matches!(jobs.apply(first.clone()).await.unwrap(), Applied::Done(_)));
+    assert!(matches!(
+        jobs.apply(first.clone()).await.unwrap(),
+        Applied::Done(_)
+    ));
     let late = change.job.cancel("test", now());
     assert_eq!(jobs.apply(late).await.unwrap(), Applied::Stale(first.job.clone()));
-    assert_eq!(jobs.read(&change.job.job_id).await.unwrap().unwrap().status, JobStatus::Running);
-    let numbers: Vec<_> =
-        jobs.events(&change.job.job_id, 0, 10).await.unwrap().iter().map(|event| event.number).collect();
+    assert_eq!(
+        jobs.read(&change.job.job_id).await.unwrap().unwrap().status,
+        JobStatus::Running
+    );
+    let numbers: Vec<_> = jobs
+        .events(&change.job.job_id, 0, 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|event| event.number)
+        .collect();
     assert_eq!(numbers, (1..=first.job.version).collect::<Vec<_>>());
 }
 
@@ -88,7 +119,10 @@ pub async fn of_two_writers_one_wins(jobs: &dyn Jobs) {
         jobs.apply(begin.job.complete_stage(one, None, now())),
         jobs.apply(begin.job.complete_stage(other, None, now()))
     );
-    let done = [a.unwrap(), b.unwrap()].iter().filter(|applied| matches!(applied, Applied::Done(_))).count();
+    let done = [a.unwrap(), b.unwrap()]
+        .iter()
+        .filter(|applied| matches!(applied, Applied::Done(_)))
+        .count();
     assert_eq!(done, 1);
     assert_eq!(jobs.stages(&change.job.job_id).await.unwrap().len(), 1);
 }
@@ -102,7 +136,9 @@ pub async fn a_finished_stage_is_whole(jobs: &dyn Jobs, objects: &dyn Objects, m
     for text in ["요약 📰".to_owned(), "long ".repeat(40_000)] {
         let job = jobs.read(&change.job.job_id).await.unwrap().unwrap();
         let done = completion(&job, &text);
-        jobs.apply(job.complete_stage(done.clone(), None, now())).await.unwrap();
+        jobs.apply(job.complete_stage(done.clone(), None, now()))
+            .await
+            .unwrap();
         assert_eq!(objects.get(&done.record.output).await.unwrap(), text.as_bytes());
         assert_eq!(memo.find(&done.record.memo_key).await.unwrap(), done.memo);
         assert_eq!(jobs.stages(&job.job_id).await.unwrap().last(), Some(&done.record));
@@ -130,5 +166,8 @@ pub async fn events_are_read_from_a_number_on(jobs: &dyn Jobs) {
 
 /// A job that nobody accepted is none.
 pub async fn an_unknown_job_is_none(jobs: &dyn Jobs) {
-    assert_eq!(jobs.read(&acceptance("never accepted").job.job_id).await.unwrap(), None);
+    assert_eq!(
+        jobs.read(&acceptance("never accepted").job.job_id).await.unwrap(),
+        None
+    );
 }

@@ -15,7 +15,10 @@ fn sqlite() -> Sqlite {
     let folder = tempfile::tempdir().unwrap();
     let catalogue = Arc::new(Catalogue::own().unwrap());
     let machine = bedrock_diy::machine::Machine::open(folder.path(), catalogue).unwrap();
-    Sqlite { _folder: folder, machine }
+    Sqlite {
+        _folder: folder,
+        machine,
+    }
 }
 
 /// One test for each promise about a port that one adapter answers.

@@ -15,7 +15,12 @@ struct Bad {
 }
 
 fn bad(name: &'static str, bytes: impl Into<Vec<u8>>, code: &'static str, says: &'static str) -> Bad {
-    Bad { name, bytes: bytes.into(), code, says }
+    Bad {
+        name,
+        bytes: bytes.into(),
+        code,
+        says,
+    }
 }
 
 fn random_bytes() -> Vec<u8> {
@@ -51,9 +56,13 @@ fn pdf(content: &str, trailer: &str) -> Vec<u8> {
 /// A docx whose document inflates to this text.
 fn docx(document: &str) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
     for (name, text) in [
-        ("[Content_Types].xml", "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"/>"),
+        (
+            "[Content_Types].xml",
+            "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"/>",
+        ),
         ("word/document.xml", document),
     ] {
         archive.start_file(name, options).unwrap();
@@ -71,18 +80,47 @@ fn bad_articles() -> Vec<Bad> {
          /O <28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a> \
          /U <0000000000000000000000000000000000000000000000000000000000000000> >>",
     );
-    let bomb = format!("<w:document><w:body>{}</w:body></w:document>", "<w:p>bomb</w:p>".repeat(5_000_000));
+    let paragraph = format!("<w:p><w:r><w:t>{}</w:t></w:r></w:p>", "bomb ".repeat(200));
+    let bomb = format!(
+        "<w:document xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"><w:body>{}</w:body></w:document>",
+        paragraph.repeat(60_000)
+    );
     vec![
         bad("empty.txt", "", "UnreadableArticle", "no text"),
         bad("blank.md", " \n\t\n ", "UnreadableArticle", "no text"),
         bad("random.txt", random_bytes(), "UnreadableArticle", "binary"),
-        bad("truncated.pdf", &whole[..whole.len() / 3], "UnreadableArticle", ""),
+        bad(
+            "truncated.pdf",
+            &whole[..whole.len() / 3],
+            "UnreadableArticle",
+            "",
+        ),
         bad("encrypted.pdf", encrypted, "UnreadableArticle", "password"),
-        bad("scanned.pdf", pdf("q 612 0 0 792 0 0 cm Q", ""), "UnreadableArticle", ""),
-        bad("corrupt.docx", docx("<w:document><w:body><w:p>")[..200].to_vec(), "UnreadableArticle", ""),
+        bad(
+            "scanned.pdf",
+            pdf("q 612 0 0 792 0 0 cm Q", ""),
+            "UnreadableArticle",
+            "",
+        ),
+        bad(
+            "corrupt.docx",
+            docx("<w:document><w:body><w:p>")[..200].to_vec(),
+            "UnreadableArticle",
+            "",
+        ),
         bad("bomb.docx", docx(&bomb), "ArticleTooLarge", ""),
-        bad("wrong-encoding.txt", b"\xff\xfe\x00\xd8\x00\xd8 broken".as_slice(), "UnreadableArticle", ""),
-        bad("picture.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01".as_slice(), "UnsupportedFormat", "docx"),
+        bad(
+            "wrong-encoding.txt",
+            b"\xff\xfe\x00\xd8\x00\xd8 broken".as_slice(),
+            "UnreadableArticle",
+            "",
+        ),
+        bad(
+            "picture.jpg",
+            b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01".as_slice(),
+            "UnsupportedFormat",
+            "docx",
+        ),
     ]
 }
 
@@ -96,7 +134,10 @@ async fn every_bad_article_fails_alone_with_its_code_and_a_sentence() {
     }
     let folder = project.articles();
     // A file of 200 MB that takes no room on the disk.
-    std::fs::File::create(folder.join("huge.txt")).unwrap().set_len(200_000_000).unwrap();
+    std::fs::File::create(folder.join("huge.txt"))
+        .unwrap()
+        .set_len(200_000_000)
+        .unwrap();
     std::os::unix::fs::symlink("nowhere", folder.join("broken-link.txt")).unwrap();
     project.article("good.txt", b"The bridge opens.");
     let ended = Program::new(&project.data(), &model.url()).run(project.run(4));
@@ -146,8 +187,17 @@ async fn strange_names_are_names_like_any_other() {
     let project = Project::with_cards(1);
     let longest = format!("{}.txt", "가".repeat(83));
     assert_eq!(longest.len(), 253);
-    let names =
-        ["a b.txt", "a+b%20c.txt", "기사 📰.txt", "-rf.txt", "=cmd.txt", "tab\tname.txt", &longest, "sub/same.txt", "other/same.txt"];
+    let names = [
+        "a b.txt",
+        "a+b%20c.txt",
+        "기사 📰.txt",
+        "-rf.txt",
+        "=cmd.txt",
+        "tab\tname.txt",
+        &longest,
+        "sub/same.txt",
+        "other/same.txt",
+    ];
     for name in names {
         project.article(name, b"The bridge opens.");
     }
@@ -168,9 +218,21 @@ async fn a_bad_project_is_refused_before_anything_runs() {
     let model = ScriptedServer::start(Script::default()).await;
     let cases: [(&str, &str, &str); 6] = [
         ("cards/10-step-1.md", "---\ntitle: A\n---\n", "cards/10-step-1.md"),
-        ("cards/10-step-1.md", "---\ntitle: A\n---\nUse {{ artcle }}.\n", "cards/10-step-1.md:4"),
-        ("cards/10-step-1.md", "---\ntitle: A\noutputSchema: {type: strin}\n---\nDo.\n", "cards/10-step-1.md"),
-        ("cards/10-step-1.md", "---\ntitle: A\nisActive: false\n---\nDo.\n", "active"),
+        (
+            "cards/10-step-1.md",
+            "---\ntitle: A\n---\nUse {{ artcle }}.\n",
+            "cards/10-step-1.md:4",
+        ),
+        (
+            "cards/10-step-1.md",
+            "---\ntitle: A\noutputSchema: {type: strin}\n---\nDo.\n",
+            "cards/10-step-1.md",
+        ),
+        (
+            "cards/10-step-1.md",
+            "---\ntitle: A\nisActive: false\n---\nDo.\n",
+            "active",
+        ),
         ("project.yaml", "id: news\nsetings: {}\n", "project.yaml:2"),
         ("project.yaml", "id: news\nstatus: INACTIVE\n", "inactive"),
     ];
@@ -194,5 +256,11 @@ async fn an_unknown_model_fails_with_what_to_do() {
     assert_eq!(ended.code, Some(1));
     let row = &project.results()["00000.txt"];
     assert_eq!(row["error"]["code"], "ModelNotFound");
-    assert!(row["error"]["message"].as_str().unwrap().contains("inference profile"), "{row}");
+    assert!(
+        row["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("inference profile"),
+        "{row}"
+    );
 }

@@ -15,27 +15,46 @@ async fn ten_megabytes_pass_and_no_payload_reaches_a_kilobyte() {
     let model = ScriptedServer::start(Script::default().rule(Rule::reply(held))).await;
     let project = Project::with_cards(2);
     let program = Program::new(&project.data(), &model.url());
-    let serve = ["serve", "--until-idle", "--project", project.dir().to_str().unwrap()];
-    assert_eq!(program.run(serve).code, Some(0));
+    assert_eq!(program.run(project.serve()).code, Some(0));
     let left = Left::open(&project.data());
     let text = "The bridge opens on Monday. ".repeat(360_000);
-    let object =
-        left.machine.objects.put(Bucket::Articles, "inbox/news/monday/big.txt", text.into_bytes()).await.unwrap();
+    let object = left
+        .machine
+        .objects
+        .put(Bucket::Articles, "inbox/news/monday/big.txt", text.into_bytes())
+        .await
+        .unwrap();
     assert!(object.size > 10_000_000);
-    left.machine.queue.send(Lane::Bulk, vec![IntakeMessage::Drop(Drop { object })]).await.unwrap();
+    left.machine
+        .queue
+        .send(Lane::Bulk, vec![IntakeMessage::Drop(Drop { object })])
+        .await
+        .unwrap();
 
     let payloads = rusqlite::Connection::open(left.machine.data.database()).unwrap();
-    let longest = |sql: &str| payloads.query_row(sql, [], |row| row.get::<_, Option<usize>>(0)).unwrap().unwrap_or(0);
+    let longest = |sql: &str| {
+        payloads
+            .query_row(sql, [], |row| row.get::<_, Option<usize>>(0))
+            .unwrap()
+            .unwrap_or(0)
+    };
     assert!((1..1_000).contains(&longest("SELECT max(length(body)) FROM messages")));
 
-    let mut child = program.start(serve);
+    let mut child = program.start(project.serve());
     let mut seen = 0;
     while child.try_wait().unwrap().is_none() {
         seen = seen.max(longest("SELECT max(length(position)) FROM executions"));
         tokio::task::yield_now().await;
     }
     assert!((1..1_000).contains(&seen), "a state's input has {seen} bytes");
-    assert_eq!(left.statuses().into_iter().collect::<Vec<_>>(), [(JobStatus::Succeeded, 1)]);
+    assert_eq!(
+        left.statuses().into_iter().collect::<Vec<_>>(),
+        [(JobStatus::Succeeded, 1)]
+    );
     let events = left.events(&left.jobs()[0]).await;
-    assert!(events.iter().all(|event| serde_json::to_string(event).unwrap().len() < 1_000));
+    assert!(
+        events
+            .iter()
+            .all(|event| serde_json::to_string(event).unwrap().len() < 1_000)
+    );
 }

@@ -12,7 +12,7 @@ const IN_FLIGHT: u64 = 16;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_twenty_times_every_article_is_done_once_and_paid_once() {
-    let slow = Reply::template("${sha256:12} done").latency(60, 2.0);
+    let slow = Reply::template("${hash} done").latency(60, 2.0);
     let model = ScriptedServer::start(Script::default().rule(Rule::reply(slow))).await;
     let project = Project::with_cards(CARDS);
     project.small_articles(ARTICLES);
@@ -29,7 +29,10 @@ async fn killed_twenty_times_every_article_is_done_once_and_paid_once() {
         while model.calls() < until && child.try_wait().unwrap().is_none() {
             tokio::task::yield_now().await;
         }
-        assert!(child.try_wait().unwrap().is_none(), "it was done after {kills} kills: the articles are too few");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it was done after {kills} kills: the articles are too few"
+        );
         in_flight_at_kills += model.in_flight();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -39,13 +42,22 @@ async fn killed_twenty_times_every_article_is_done_once_and_paid_once() {
 
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let left = Left::open(&project.data());
-    assert_eq!(left.statuses().into_iter().collect::<Vec<_>>(), [(JobStatus::Succeeded, ARTICLES)]);
+    assert_eq!(
+        left.statuses().into_iter().collect::<Vec<_>>(),
+        [(JobStatus::Succeeded, ARTICLES)]
+    );
     for job in left.jobs() {
         let stages: Vec<_> = left.stages(&job).await.iter().map(|stage| stage.stage).collect();
         assert_eq!(stages, [1, 2, 3, 4, 5], "{}", job.job_id);
     }
     left.assert_events_have_no_holes().await;
     let paid_twice = model.calls() - (ARTICLES * CARDS) as u64;
-    println!("{} calls: {paid_twice} twice, {in_flight_at_kills} were in flight at {KILLS} kills", model.calls());
-    assert!(paid_twice <= KILLS * IN_FLIGHT, "{paid_twice} calls were paid twice");
+    println!(
+        "{} calls: {paid_twice} twice, {in_flight_at_kills} were in flight at {KILLS} kills",
+        model.calls()
+    );
+    assert!(
+        paid_twice <= KILLS * IN_FLIGHT,
+        "{paid_twice} calls were paid twice"
+    );
 }

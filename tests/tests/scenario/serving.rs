@@ -20,13 +20,17 @@ async fn what_lands_in_the_inbox_is_worked_once_across_restarts() {
     let model = ScriptedServer::start(Script::default()).await;
     let project = Project::with_cards(2);
     let program = Program::new(&project.data(), &model.url());
-    let serve = ["serve", "--until-idle", "--project", project.dir().to_str().unwrap()];
     for name in ["a b+c.txt", "기사 📰.txt", "plain.md"] {
         drop_into(&project, "monday", name, "The bridge opens.");
     }
-    drop_into(&project, "tuesday", "many.jsonl", "{\"text\": \"One.\"}\n{\"text\": \"Two.\", \"id\": \"t2\"}\nnonsense\n");
-    assert_eq!(program.run(serve).code, Some(0));
-    assert_eq!(program.run(serve).code, Some(0));
+    drop_into(
+        &project,
+        "tuesday",
+        "many.jsonl",
+        "{\"text\": \"One.\"}\n{\"text\": \"Two.\", \"id\": \"t2\"}\nnonsense\n",
+    );
+    assert_eq!(program.run(project.serve()).code, Some(0));
+    assert_eq!(program.run(project.serve()).code, Some(0));
 
     let left = Left::open(&project.data());
     assert_eq!(
@@ -36,7 +40,17 @@ async fn what_lands_in_the_inbox_is_worked_once_across_restarts() {
     );
     let mut names: Vec<_> = left.jobs().into_iter().map(|job| job.article.name).collect();
     names.sort();
-    assert_eq!(names, ["a b+c.txt", "many.jsonl#1", "many.jsonl#3", "many.jsonl#t2", "plain.md", "기사 📰.txt"]);
+    assert_eq!(
+        names,
+        [
+            "a b+c.txt",
+            "many.jsonl#1",
+            "many.jsonl#3",
+            "many.jsonl#t2",
+            "plain.md",
+            "기사 📰.txt"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,21 +58,24 @@ async fn a_drop_for_a_project_that_is_not_there_says_so_and_loses_nothing() {
     let model = ScriptedServer::start(Script::default()).await;
     let project = Project::with_cards(1);
     let program = Program::new(&project.data(), &model.url());
-    let serve = ["serve", "--until-idle", "--project", project.dir().to_str().unwrap()];
     let folder = project.data().join("inbox/unknown/monday");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("a.txt"), "text").unwrap();
     let bad = project.data().join("inbox/Not A Project/monday");
     fs::create_dir_all(&bad).unwrap();
     fs::write(bad.join("b.txt"), "text").unwrap();
-    assert_eq!(program.run(serve).code, Some(0));
+    assert_eq!(program.run(project.serve()).code, Some(0));
 
     let left = Left::open(&project.data());
     let jobs = left.jobs();
     assert_eq!(jobs.len(), 1);
     assert_eq!(jobs[0].error.as_ref().unwrap().code.as_str(), "ProjectNotFound");
     let dead = left.machine.queue.dead_letters(10).unwrap();
-    assert_eq!(dead.len(), 1, "a message that can be no job lies in the dead-letter queue");
+    assert_eq!(
+        dead.len(),
+        1,
+        "a message that can be no job lies in the dead-letter queue"
+    );
     assert!(dead[0].reason.contains("Not A Project"), "{}", dead[0].reason);
 }
 
@@ -68,23 +85,30 @@ async fn a_failed_job_is_retried_and_a_finished_one_is_not() {
     let model = ScriptedServer::start(Script::default().rule(truncated.system_contains("step 2"))).await;
     let project = Project::with_cards(2);
     let program = Program::new(&project.data(), &model.url());
-    let serve = ["serve", "--until-idle", "--project", project.dir().to_str().unwrap()];
     drop_into(&project, "monday", "a.txt", "The bridge opens.");
-    assert_eq!(program.run(serve).code, Some(0));
+    assert_eq!(program.run(project.serve()).code, Some(0));
     let failed = Left::open(&project.data()).jobs()[0].clone();
     assert_eq!(failed.status, JobStatus::Failed);
 
     model.set_script(Script::default());
     let retry = program.run(["jobs", "retry", failed.job_id.as_str()]);
     assert_eq!(retry.code, Some(0), "{}", retry.stderr);
-    assert_eq!(program.run(serve).code, Some(0));
+    assert_eq!(program.run(project.serve()).code, Some(0));
     let left = Left::open(&project.data());
-    let again = left.jobs().into_iter().find(|job| job.retry_of.as_ref() == Some(&failed.job_id)).unwrap();
+    let again = left
+        .jobs()
+        .into_iter()
+        .find(|job| job.retry_of.as_ref() == Some(&failed.job_id))
+        .unwrap();
     assert_eq!((again.status, again.memo_hits), (JobStatus::Succeeded, 1));
     assert_eq!(left.jobs().len(), 2, "the failed job stays as it ended");
     let refused = program.run(["jobs", "retry", again.job_id.as_str()]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("only failed and cancelled jobs"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("only failed and cancelled jobs"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,9 +117,8 @@ async fn a_job_is_cancelled_while_it_runs() {
     let model = ScriptedServer::start(Script::default().rule(slow)).await;
     let project = Project::with_cards(5);
     let program = Program::new(&project.data(), &model.url());
-    let serve = ["serve", "--until-idle", "--project", project.dir().to_str().unwrap()];
     drop_into(&project, "monday", "a.txt", "The bridge opens.");
-    let mut child = program.start(serve);
+    let mut child = program.start(project.serve());
     while model.calls() == 0 {
         tokio::task::yield_now().await;
     }
@@ -123,7 +146,11 @@ async fn two_processes_do_not_work_one_data_folder() {
     }
     let second = program.run(project.run(1));
     assert_eq!(second.code, Some(2));
-    assert!(second.stderr.contains("another bedrock-diy works in"), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("another bedrock-diy works in"),
+        "{}",
+        second.stderr
+    );
     assert!(first.wait().unwrap().success());
     assert_eq!(model.calls(), 1);
 }

@@ -10,7 +10,9 @@ use bedrock_diy_model_server::{
 use bedrock_diy_tests::{Left, Program, Project, ScriptedServer};
 
 async fn all_succeed(script: Script, articles: usize, cards: usize, front_matter: &str) -> ScriptedServer {
-    let model = ScriptedServer::start(script).await;
+    // An answer that depends on what was asked, so that no stage finds another article's answer.
+    let faithful = Rule::reply(Reply::template("answer ${hash}"));
+    let model = ScriptedServer::start(script.rule(faithful)).await;
     let project = Project::with_cards(cards);
     for card in 1..=cards {
         project.card(card, front_matter, &format!("Do step {card}."));
@@ -19,9 +21,16 @@ async fn all_succeed(script: Script, articles: usize, cards: usize, front_matter
     let ended = Program::new(&project.data(), &model.url()).run(project.run(30));
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
     let left = Left::open(&project.data());
-    assert_eq!(left.statuses().into_iter().collect::<Vec<_>>(), [(JobStatus::Succeeded, articles)]);
+    assert_eq!(
+        left.statuses().into_iter().collect::<Vec<_>>(),
+        [(JobStatus::Succeeded, articles)]
+    );
     left.assert_events_have_no_holes().await;
-    assert_eq!(model.ended("end_turn"), (articles * cards) as u64, "each stage was answered once");
+    assert_eq!(
+        model.ended("end_turn"),
+        (articles * cards) as u64,
+        "each stage was answered once"
+    );
     model
 }
 
@@ -31,15 +40,28 @@ async fn a_quota_of_a_tenth_of_the_demand_fails_nobody() {
     let mut quota = Quota::of("*");
     quota.requests_per_minute = Some(600);
     let model = all_succeed(Script::default().quota(quota), 300, 3, "").await;
-    println!("{} calls, {} of them throttled", model.calls(), model.ended("ThrottlingException"));
+    println!(
+        "{} calls, {} of them throttled",
+        model.calls(),
+        model.ended("ThrottlingException")
+    );
     assert!(model.ended("ThrottlingException") > 0, "the quota was never met");
-    assert!(model.ended("ThrottlingException") < 900, "the stages did not wait for their turn");
+    assert!(
+        model.ended("ThrottlingException") < 900,
+        "the stages did not wait for their turn"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn server_errors_are_outlived() {
-    let faults = [ErrorKind::InternalServer, ErrorKind::ServiceUnavailable, ErrorKind::ModelNotReady];
-    let script = faults.into_iter().fold(Script::default(), |script, kind| script.rule(Rule::error(kind).every(7).times(40)));
+    let faults = [
+        ErrorKind::InternalServer,
+        ErrorKind::ServiceUnavailable,
+        ErrorKind::ModelNotReady,
+    ];
+    let script = faults.into_iter().fold(Script::default(), |script, kind| {
+        script.rule(Rule::error(kind).every(7).times(40))
+    });
     all_succeed(script, 100, 3, "").await;
 }
 
@@ -51,8 +73,15 @@ async fn hangs_are_outlived() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_streams_are_outlived() {
-    let cut = |breakage| Rule::reply(Reply::text("a b c d e f g h").breaks(3, breakage)).every(6).times(25);
-    let script = Script::default().rule(cut(Breakage::Cut)).rule(cut(Breakage::End)).rule(cut(Breakage::Garbage));
+    let cut = |breakage| {
+        Rule::reply(Reply::text("a b c d e f g h").breaks(3, breakage))
+            .every(6)
+            .times(25)
+    };
+    let script = Script::default()
+        .rule(cut(Breakage::Cut))
+        .rule(cut(Breakage::End))
+        .rule(cut(Breakage::Garbage));
     all_succeed(script, 100, 3, "").await;
 }
 
@@ -67,10 +96,15 @@ async fn a_terminal_fault_fails_its_article_alone_and_with_the_right_code() {
         .rule(Rule::error(ErrorKind::ResourceNotFound).user_contains("CASE-NO-MODEL"))
         .rule(Rule::error(ErrorKind::Validation).user_contains("CASE-INVALID"))
         .rule(Rule::text("no JSON at all").user_contains("CASE-SCHEMA"))
+        .rule(Rule::text("still no JSON").user_contains("does not satisfy the JSON Schema"))
         .rule(Rule::reply(Reply::json(serde_json::json!({"title": "Bridge"}))));
     let model = ScriptedServer::start(script).await;
     let project = Project::with_cards(1);
-    project.card(1, "outputSchema: {type: object, required: [title]}\n", "Give a title as JSON.");
+    project.card(
+        1,
+        "outputSchema: {type: object, required: [title]}\n",
+        "Give a title as JSON.",
+    );
     let cases = [
         ("TRUNCATED", "OutputTruncated"),
         ("GUARDED", "ContentBlocked"),
@@ -93,7 +127,22 @@ async fn a_terminal_fault_fails_its_article_alone_and_with_the_right_code() {
         .filter(|(_, row)| row["status"] == "FAILED")
         .map(|(name, row)| (name.as_str(), row["error"]["code"].as_str().unwrap()))
         .collect();
-    let expected: BTreeMap<_, _> = cases.iter().map(|(case, code)| (format!("{case}.txt"), *code)).collect();
-    assert_eq!(codes, expected.iter().map(|(name, code)| (name.as_str(), *code)).collect());
-    assert_eq!(results.values().filter(|row| row["status"] == "SUCCEEDED").count(), 20);
+    let expected: BTreeMap<_, _> = cases
+        .iter()
+        .map(|(case, code)| (format!("{case}.txt"), *code))
+        .collect();
+    assert_eq!(
+        codes,
+        expected
+            .iter()
+            .map(|(name, code)| (name.as_str(), *code))
+            .collect()
+    );
+    assert_eq!(
+        results
+            .values()
+            .filter(|row| row["status"] == "SUCCEEDED")
+            .count(),
+        20
+    );
 }

@@ -78,7 +78,7 @@ async fn source(env: &Env, fs: &Fs) -> Option<String> {
 /// The selected profile's name, if it leads to credentials. One that was chosen by `AWS_PROFILE` counts
 /// in any case: whoever chose it wants to hear what is wrong with it.
 async fn profile_with_credentials(env: &Env, fs: &Fs) -> Option<String> {
-    if let Ok(chosen) = env.get("AWS_PROFILE") {
+    if let Some(chosen) = env.get("AWS_PROFILE").ok().filter(|name| !name.is_empty()) {
         return Some(chosen);
     }
     let profiles = profile::load(fs, env, &EnvConfigFiles::default(), None)

@@ -18,7 +18,10 @@ async fn failure(reply: Canned) -> Failure {
     reply.asked(&request()).await.unwrap_err()
 }
 
-#[expect(clippy::too_many_lines, reason = "a table: every row of the mapping is a line or a few")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: every row of the mapping is a line or a few"
+)]
 #[tokio::test]
 async fn errors_instead_of_an_answer_are_told_in_the_domains_terms() {
     let cases = [
@@ -311,7 +314,8 @@ async fn no_failure_quotes_the_prompt() {
     for message in [
         format!("Malformed input request: {secret}: that is no JSON"),
         format!("1 validation error detected: Value '{secret}' at 'messages.1' failed to satisfy constraint"),
-        "1 validation error detected: Value 'Nordhafen' at 'messages.1' failed to satisfy constraint".to_owned(),
+        "1 validation error detected: Value 'Nordhafen' at 'messages.1' failed to satisfy constraint"
+            .to_owned(),
         format!("{}{secret}", "x".repeat(290)),
     ] {
         let reply = Canned::error(400, "ValidationException", &message);

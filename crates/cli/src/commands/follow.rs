@@ -38,7 +38,12 @@ impl Follower<'_> {
             Ok(_) => self.tally.ended += 1,
             Err(failure) => {
                 self.tally.ended += 1;
-                self.display.say(&format!("        {}: {}: {}", entry.name, failure.code, failure.message()));
+                self.display.say(&format!(
+                    "        {}: {}: {}",
+                    entry.name,
+                    failure.code,
+                    failure.message()
+                ));
             }
         }
     }
@@ -67,9 +72,18 @@ impl Follower<'_> {
             return;
         }
         match &event.fact {
-            Fact::StageCompleted { memo_hit, usage, cost, .. } => {
+            Fact::StageCompleted {
+                memo_hit,
+                usage,
+                cost,
+                ..
+            } => {
                 self.display.end_stream();
-                *(if *memo_hit { &mut self.tally.from_memo } else { &mut self.tally.asked }) += 1;
+                *(if *memo_hit {
+                    &mut self.tally.from_memo
+                } else {
+                    &mut self.tally.asked
+                }) += 1;
                 self.tally.pay(*usage, *cost);
             }
             Fact::StageFailed { usage, cost, .. } => {

@@ -49,10 +49,15 @@ fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["Job", "Article", "Project", "Status", "Stages", "Tokens", "Cost", "Accepted"]);
+    table.set_header([
+        "Job", "Article", "Project", "Status", "Stages", "Tokens", "Cost", "Accepted",
+    ]);
     for row in &found {
         let job = &row.job;
-        let status = job.error.as_ref().map_or_else(|| job.status.to_string(), |error| format!("{} {}", job.status, error.code));
+        let status = job.error.as_ref().map_or_else(
+            || job.status.to_string(),
+            |error| format!("{} {}", job.status, error.code),
+        );
         table.add_row([
             job.job_id.to_string(),
             shortened(&job.article.name, 40),
@@ -79,7 +84,11 @@ async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     println!("Job      {}", job.job_id);
-    println!("Article  {} ({} bytes)", job.article.name, grouped(job.article.source.size));
+    println!(
+        "Article  {} ({} bytes)",
+        job.article.name,
+        grouped(job.article.source.size)
+    );
     println!("Project  {}, batch {}", job.project_id, job.batch);
     println!("Status   {}", job.status);
     if let Some(error) = &job.error {
@@ -92,17 +101,34 @@ async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
         let time = std::time::Duration::from_millis(ended.millis_since(job.accepted_at));
         println!("Time     {} (accepted {})", duration(time), job.accepted_at);
     }
-    println!("Cost     {}, {} tokens", dollars(job.cost), grouped(job.usage.total()));
+    println!(
+        "Cost     {}, {} tokens",
+        dollars(job.cost),
+        grouped(job.usage.total())
+    );
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["Stage", "Card", "Revision", "Model", "Tokens", "Cost", "Model time", "Output"]);
+    table.set_header([
+        "Stage",
+        "Card",
+        "Revision",
+        "Model",
+        "Tokens",
+        "Cost",
+        "Model time",
+        "Output",
+    ]);
     for stage in &stages {
         table.add_row([
             stage.stage.to_string(),
             stage.prompt_id.to_string(),
             stage.revision.to_string(),
             stage.model.clone(),
-            if stage.memo_hit { "from the memo".to_owned() } else { grouped(stage.usage.total()) },
+            if stage.memo_hit {
+                "from the memo".to_owned()
+            } else {
+                grouped(stage.usage.total())
+            },
             dollars(stage.cost),
             duration(std::time::Duration::from_millis(stage.model_ms)),
             stage.output.key.clone(),
@@ -126,7 +152,13 @@ async fn events(machine: &Machine, one: &OneJob) -> Result<Exit> {
                 .filter(|(key, _)| *key != "type")
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect();
-            println!("{:>4}  {}  {:<16} {}", event.number, event.at, event.fact.name(), facts.join(" "));
+            println!(
+                "{:>4}  {}  {:<16} {}",
+                event.number,
+                event.at,
+                event.fact.name(),
+                facts.join(" ")
+            );
         }
     }
     Ok(Exit::Success)
@@ -139,7 +171,10 @@ async fn retry(machine: &Machine, jobs: &[JobId]) -> Result<Exit> {
         if !matches!(job.status, JobStatus::Failed | JobStatus::Cancelled) {
             return Err(Failure::new(
                 Code::InvalidRequest,
-                format!("the job {job_id} is {}: only failed and cancelled jobs can be retried", job.status),
+                format!(
+                    "the job {job_id} is {}: only failed and cancelled jobs can be retried",
+                    job.status
+                ),
             ));
         }
         let again = JobId::of_retry(job_id);
@@ -154,7 +189,10 @@ async fn retry(machine: &Machine, jobs: &[JobId]) -> Result<Exit> {
             fresh: false,
             retry_of: Some(job_id.clone()),
         };
-        machine.queue.send(Lane::Live, vec![IntakeMessage::Submission(submission)]).await?;
+        machine
+            .queue
+            .send(Lane::Live, vec![IntakeMessage::Submission(submission)])
+            .await?;
         println!("{again}");
     }
     eprintln!("The retries are in the queue: `bedrock-diy serve` (running or started now) works them.");
@@ -195,5 +233,8 @@ fn json<T: serde::Serialize>(document: &T) -> Result<String> {
 }
 
 fn cannot_print(error: &serde_json::Error) -> Failure {
-    Failure::new(Code::InternalError, format!("it can't be printed as JSON: {error}"))
+    Failure::new(
+        Code::InternalError,
+        format!("it can't be printed as JSON: {error}"),
+    )
 }

@@ -22,10 +22,21 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["Model", "Id", "Profiles", "Context", "$ / million in", "out", "As of"]);
+    table.set_header([
+        "Model",
+        "Id",
+        "Profiles",
+        "Context",
+        "$ / million in",
+        "out",
+        "As of",
+    ]);
     for family in &catalogue.families {
         let price = |pick: fn(&bedrock_diy_core::catalogue::Price) -> f64| {
-            family.price.as_ref().map_or_else(|| "unknown".to_owned(), |price| format!("{}", pick(price)))
+            family
+                .price
+                .as_ref()
+                .map_or_else(|| "unknown".to_owned(), |price| format!("{}", pick(price)))
         };
         table.add_row([
             family.name.clone(),
@@ -39,9 +50,18 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
     }
     println!("{table}");
     let default = catalogue.family(&catalogue.default_model).ok_or_else(|| {
-        Failure::new(Code::InvalidRequest, format!("default_model names {}, which the catalogue does not know", catalogue.default_model))
+        Failure::new(
+            Code::InvalidRequest,
+            format!(
+                "default_model names {}, which the catalogue does not know",
+                catalogue.default_model
+            ),
+        )
     })?;
-    println!("The default on Bedrock is {} ({}).", catalogue.default_model, default.name);
+    println!(
+        "The default on Bedrock is {} ({}).",
+        catalogue.default_model, default.name
+    );
     println!("Prices are estimates in US dollars; correct or add models with --models FILE.");
     Ok(Exit::Success)
 }

@@ -29,13 +29,20 @@ enum Writer<W: Write> {
 /// Writes the table.
 pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export) -> Result<Exit> {
     let machine = Machine::open(data, Arc::new(catalogue))?;
-    let trouble = |error: std::io::Error| Failure::new(Code::StorageUnavailable, format!("the table can't be written: {error}"));
+    let trouble = |error: std::io::Error| {
+        Failure::new(
+            Code::StorageUnavailable,
+            format!("the table can't be written: {error}"),
+        )
+    };
     let out: Box<dyn Write> = match &arguments.out {
         Some(path) => Box::new(BufWriter::new(File::create(path).map_err(trouble)?)),
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
     let mut writer = match arguments.format {
-        Format::Csv => Writer::Csv(CsvTable::new(out, columns(&machine, &arguments).await?).map_err(trouble)?),
+        Format::Csv => {
+            Writer::Csv(CsvTable::new(out, columns(&machine, &arguments).await?).map_err(trouble)?)
+        }
         Format::Jsonl => Writer::Jsonl(JsonlTable::new(out)),
     };
     let mut filter = JobFilter {
@@ -72,14 +79,21 @@ pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export)
 }
 
 async fn superseded(machine: &Machine, job: &bedrock_diy_core::JobId) -> Result<bool> {
-    Ok(machine.jobs.read(&bedrock_diy_core::JobId::of_retry(job)).await?.is_some())
+    Ok(machine
+        .jobs
+        .read(&bedrock_diy_core::JobId::of_retry(job))
+        .await?
+        .is_some())
 }
 
 /// A column for each card of the project, in their order, those that are switched off among them:
 /// earlier jobs may have outputs of theirs.
 async fn columns(machine: &Machine, arguments: &Export) -> Result<Vec<PromptId>> {
     if machine.projects.project(&arguments.project).await?.is_none() {
-        return Err(Failure::new(Code::ProjectNotFound, format!("there is no project {}", arguments.project)));
+        return Err(Failure::new(
+            Code::ProjectNotFound,
+            format!("there is no project {}", arguments.project),
+        ));
     }
     let mut cards = machine.projects.cards(&arguments.project).await?;
     cards.sort_by(|a, b| (a.step_order, &a.prompt_id).cmp(&(b.step_order, &b.prompt_id)));

@@ -32,8 +32,13 @@ use crate::{
 pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Result<Exit> {
     let mut project = setup::read_project(&arguments.project, &catalogue)?;
     let inputs = inputs::gather(&arguments.articles)?;
-    let choice =
-        models::choose(std::slice::from_mut(&mut project), arguments.asking.model.as_deref(), &catalogue).await?;
+    let choice = models::choose(
+        std::slice::from_mut(&mut project),
+        arguments.asking.model.as_deref(),
+        &catalogue,
+    )
+    .await?;
+    setup::check_models(&project, &choice, &catalogue)?;
     let machine = Machine::open(data, Arc::new(catalogue))?;
     let _lock = machine.data.lock()?;
     let display = Display::new(arguments.progress);
@@ -54,7 +59,8 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     let mut working = tokio::spawn(workers.run(stop.clone()));
 
     let now = machine.clock.now();
-    let run_id = Ulid::from_parts(u64::try_from(now.millis()).unwrap_or_default(), rand::random()).to_string();
+    let run_id =
+        Ulid::from_parts(u64::try_from(now.millis()).unwrap_or_default(), rand::random()).to_string();
     let batch = BatchId::new(format!("run-{run_id}"))?;
     let submitter = Submitter {
         machine: &machine,
@@ -73,9 +79,9 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     };
     let _ = stopper.send(true);
     if !working.is_finished() {
-        working
-            .await
-            .map_err(|error| Failure::new(Code::InternalError, format!("the workers ended early: {error}")))??;
+        working.await.map_err(|error| {
+            Failure::new(Code::InternalError, format!("the workers ended early: {error}"))
+        })??;
     }
     follower.display.finish();
 
@@ -89,16 +95,25 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
 }
 
 /// Writes `results.jsonl`, `results.csv` and the articles' folders, an article at a time.
-async fn write_results(machine: &Machine, out: &Path, pipeline: &PipelineRevision, entries: &[Entry]) -> Result<Summary> {
+async fn write_results(
+    machine: &Machine,
+    out: &Path,
+    pipeline: &PipelineRevision,
+    entries: &[Entry],
+) -> Result<Summary> {
     let trouble = |error: std::io::Error| {
-        Failure::new(Code::StorageUnavailable, format!("results can't be written to {}: {error}", out.display()))
+        Failure::new(
+            Code::StorageUnavailable,
+            format!("results can't be written to {}: {error}", out.display()),
+        )
     };
     std::fs::create_dir_all(out).map_err(trouble)?;
     let cards: Vec<PromptId> = pipeline.cards.iter().map(|card| card.prompt_id.clone()).collect();
     // Beside the old files until they are whole: a kill leaves the earlier results, not half of these.
     let (jsonl_part, csv_part) = (out.join("results.jsonl.part"), out.join("results.csv.part"));
     let mut jsonl = JsonlTable::new(BufWriter::new(File::create(&jsonl_part).map_err(trouble)?));
-    let mut csv = CsvTable::new(BufWriter::new(File::create(&csv_part).map_err(trouble)?), cards).map_err(trouble)?;
+    let mut csv =
+        CsvTable::new(BufWriter::new(File::create(&csv_part).map_err(trouble)?), cards).map_err(trouble)?;
     let mut folders = Folders::new(out);
     let mut summary = Summary::default();
     for entry in entries {
@@ -123,7 +138,10 @@ async fn row(machine: &Machine, entry: &Entry) -> Result<Row> {
             None => Row::waiting(job_id),
         },
     };
-    Ok(Row { article: entry.name.clone(), ..row })
+    Ok(Row {
+        article: entry.name.clone(),
+        ..row
+    })
 }
 
 /// Who saves revisions from this machine.

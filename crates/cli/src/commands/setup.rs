@@ -8,25 +8,38 @@ use tokio::sync::watch;
 use crate::{
     machine::{Machine, Workers},
     models::{Choice, Models},
-    project_files::ProjectFiles,
+    project_files::{FileFault, ProjectFiles},
 };
 
 /// Reads a project's folder; says everything that is wrong with it at once.
 pub(super) fn read_project(dir: &Path, catalogue: &Catalogue) -> Result<ProjectFiles> {
-    ProjectFiles::read_with(dir, catalogue).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-        Failure::new(
-            Code::InvalidRequest,
-            format!("the project in {} can't be used:{}", dir.display(), faults.concat()),
-        )
-    })
+    ProjectFiles::read_with(dir, catalogue).map_err(|faults| refused(&dir.display().to_string(), &faults))
+}
+
+/// Checks that the models which were chosen take what the cards say.
+pub(super) fn check_models(project: &ProjectFiles, choice: &Choice, catalogue: &Catalogue) -> Result<()> {
+    project
+        .check_models(&choice.default_model, catalogue)
+        .map_err(|faults| refused(&format!("the project {}", project.id), &faults))
+}
+
+fn refused(what: &str, faults: &[FileFault]) -> Failure {
+    let faults: Vec<_> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+    Failure::new(
+        Code::InvalidRequest,
+        format!("{what} can't be used:{}", faults.concat()),
+    )
 }
 
 /// Workers with their models.
 pub(super) async fn workers(machine: &Machine, choice: &Choice, concurrency: u16) -> Result<Workers> {
     let models = Models::new(machine.data.path().join("models"));
     models.prepare(&choice.default_model).await?;
-    machine.workers(Arc::new(models), choice.default_model.clone(), usize::from(concurrency))
+    machine.workers(
+        Arc::new(models),
+        choice.default_model.clone(),
+        usize::from(concurrency),
+    )
 }
 
 /// Turns Ctrl-C (and a polite kill) into a stop; a second one ends the process where it stands, which

@@ -61,9 +61,16 @@ const AT_ONCE: usize = 64;
 
 impl Submitter<'_> {
     /// Submits everything, in order; `on_entry` hears of each article before its message is sent.
-    pub(super) async fn submit(&self, inputs: Vec<Input>, mut on_entry: impl FnMut(&Entry)) -> Result<Vec<Entry>> {
+    pub(super) async fn submit(
+        &self,
+        inputs: Vec<Input>,
+        mut on_entry: impl FnMut(&Entry),
+    ) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        let mut submitted = stream::iter(inputs).map(|input| self.submit_file(input)).buffered(AT_ONCE).ready_chunks(AT_ONCE);
+        let mut submitted = stream::iter(inputs)
+            .map(|input| self.submit_file(input))
+            .buffered(AT_ONCE)
+            .ready_chunks(AT_ONCE);
         while let Some(files) = submitted.next().await {
             let mut messages = Vec::new();
             for file in files {
@@ -81,15 +88,32 @@ impl Submitter<'_> {
     }
 
     async fn submit_file(&self, input: Input) -> Result<Vec<(Entry, Option<Submission>)>> {
-        let limit = self.pipeline.settings.limits.article_bytes.unwrap_or(bedrock_diy_core::limits::ARTICLE_BYTES);
-        let ready = tokio::task::spawn_blocking(move || read(&input, limit)).await.map_err(|error| {
-            Failure::new(bedrock_diy_core::Code::InternalError, format!("reading a file ended early: {error}"))
-        })?;
+        let limit = self
+            .pipeline
+            .settings
+            .limits
+            .article_bytes
+            .unwrap_or(bedrock_diy_core::limits::ARTICLE_BYTES);
+        let ready = tokio::task::spawn_blocking(move || read(&input, limit))
+            .await
+            .map_err(|error| {
+                Failure::new(
+                    bedrock_diy_core::Code::InternalError,
+                    format!("reading a file ended early: {error}"),
+                )
+            })?;
         stream::iter(ready)
             .map(|article| async {
                 match article {
                     Ok(ready) => self.submit_article(ready).await,
-                    Err((name, failure)) => Ok((Entry { name, job: Err(failure), done_before: false }, None)),
+                    Err((name, failure)) => Ok((
+                        Entry {
+                            name,
+                            job: Err(failure),
+                            done_before: false,
+                        },
+                        None,
+                    )),
                 }
             })
             .buffered(AT_ONCE)
@@ -99,7 +123,12 @@ impl Submitter<'_> {
 
     /// The article's entry, and its message where there is something to be done.
     async fn submit_article(&self, ready: Ready) -> Result<(Entry, Option<Submission>)> {
-        let key = [&ready.identity, &self.pipeline.hash, self.fresh.as_deref().unwrap_or_default()].join("\n");
+        let key = [
+            &ready.identity,
+            &self.pipeline.hash,
+            self.fresh.as_deref().unwrap_or_default(),
+        ]
+        .join("\n");
         let first = JobId::of_submission("run", self.project, &key);
         let mut earlier = None;
         let mut job_id = first.clone();
@@ -112,7 +141,14 @@ impl Submitter<'_> {
                 }
                 status => {
                     let done_before = status == JobStatus::Succeeded;
-                    return Ok((Entry { name: ready.name, job: Ok(job_id), done_before }, None));
+                    return Ok((
+                        Entry {
+                            name: ready.name,
+                            job: Ok(job_id),
+                            done_before,
+                        },
+                        None,
+                    ));
                 }
             }
         }
@@ -128,14 +164,31 @@ impl Submitter<'_> {
             fresh: self.fresh.is_some(),
             retry_of: earlier,
         };
-        Ok((Entry { name: ready.name, job: Ok(job_id), done_before: false }, Some(submission)))
+        Ok((
+            Entry {
+                name: ready.name,
+                job: Ok(job_id),
+                done_before: false,
+            },
+            Some(submission),
+        ))
     }
 
     async fn store(&self, job: &JobId, ready: &Ready) -> Result<ObjectRef> {
         let key = article::submitted_key(self.project, job, "article");
         match &ready.body {
-            Body::Bytes(bytes) => self.machine.objects.put(Bucket::Articles, &key, bytes.clone()).await,
-            Body::TooLarge(size) => Ok(ObjectRef { bucket: Bucket::Articles, key, version: None, size: *size }),
+            Body::Bytes(bytes) => {
+                self.machine
+                    .objects
+                    .put(Bucket::Articles, &key, bytes.clone())
+                    .await
+            }
+            Body::TooLarge(size) => Ok(ObjectRef {
+                bucket: Bucket::Articles,
+                key,
+                version: None,
+                size: *size,
+            }),
         }
     }
 }
@@ -152,7 +205,12 @@ fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
     if size > limit {
         let identity = format!("{place}\n{size}");
         let meta = ArticleMeta::default();
-        return vec![Ok(Ready { name: input.name.clone(), identity, meta, body: Body::TooLarge(size) })];
+        return vec![Ok(Ready {
+            name: input.name.clone(),
+            identity,
+            meta,
+            body: Body::TooLarge(size),
+        })];
     }
     let bytes = match inputs::read(&input.path) {
         Ok(bytes) => bytes,
@@ -161,13 +219,21 @@ fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
     if is_many(&input.path)
         && let Ok(records) = articles::records(&input.name, &bytes, &articles::Limits::default())
     {
-        let ready: Vec<_> = records.enumerate().map(|(index, record)| of_record(input, &place, index, record)).collect();
+        let ready: Vec<_> = records
+            .enumerate()
+            .map(|(index, record)| of_record(input, &place, index, record))
+            .collect();
         if !ready.is_empty() {
             return ready;
         }
     }
     let identity = format!("{place}\n{}", sha256_hex(&bytes));
-    vec![Ok(Ready { name: input.name.clone(), identity, meta: ArticleMeta::default(), body: Body::Bytes(bytes) })]
+    vec![Ok(Ready {
+        name: input.name.clone(),
+        identity,
+        meta: ArticleMeta::default(),
+        body: Body::Bytes(bytes),
+    })]
 }
 
 fn of_record(
@@ -177,22 +243,37 @@ fn of_record(
     record: std::result::Result<articles::Record, articles::ReadError>,
 ) -> Result<Ready, (String, Failure)> {
     let record = record.map_err(|error| {
-        let code = bedrock_diy_core::Code::from_name(error.code()).unwrap_or(bedrock_diy_core::Code::UnreadableArticle);
-        (format!("{}#{}", input.name, index + 1), Failure::new(code, error.to_string()))
+        let code = bedrock_diy_core::Code::from_name(error.code())
+            .unwrap_or(bedrock_diy_core::Code::UnreadableArticle);
+        (
+            format!("{}#{}", input.name, index + 1),
+            Failure::new(code, error.to_string()),
+        )
     })?;
     let id = record.id.unwrap_or_else(|| (record.index + 1).to_string());
-    let meta =
-        ArticleMeta { title: record.title, language: record.language, media_type: None, other: record.metadata };
+    let meta = ArticleMeta {
+        title: record.title,
+        language: record.language,
+        media_type: None,
+        other: record.metadata,
+    };
     Ok(Ready {
         name: format!("{}#{id}", input.name),
-        identity: format!("{place}\n{}\n{}", record.index, sha256_hex(record.text.as_bytes())),
+        identity: format!(
+            "{place}\n{}\n{}",
+            record.index,
+            sha256_hex(record.text.as_bytes())
+        ),
         meta,
         body: Body::Bytes(record.text.into_bytes()),
     })
 }
 
 fn is_many(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     matches!(
         articles::MediaType::from_name(&name),
         Some(articles::MediaType::Json | articles::MediaType::JsonLines)

@@ -47,9 +47,15 @@ impl Summary {
     pub(super) fn print(&self, tally: &Tally, out: &Path) {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
-        let before =
-            if self.done_before == 0 { String::new() } else { format!(" ({} before this run)", grouped(self.done_before)) };
-        table.add_row(["Succeeded".to_owned(), format!("{}{before}", grouped(self.succeeded))]);
+        let before = if self.done_before == 0 {
+            String::new()
+        } else {
+            format!(" ({} before this run)", grouped(self.done_before))
+        };
+        table.add_row([
+            "Succeeded".to_owned(),
+            format!("{}{before}", grouped(self.succeeded)),
+        ]);
         for (code, count) in &self.failed {
             table.add_row([format!("Failed: {code}"), grouped(*count)]);
         }
@@ -57,17 +63,34 @@ impl Summary {
             table.add_row(["Cancelled".to_owned(), grouped(self.cancelled)]);
         }
         if self.open > 0 {
-            table.add_row(["Not finished".to_owned(), format!("{} (the same command goes on)", grouped(self.open))]);
+            table.add_row([
+                "Not finished".to_owned(),
+                format!("{} (the same command goes on)", grouped(self.open)),
+            ]);
         }
-        table.add_row(["Stages".to_owned(), format!("{} asked, {} from the memo", grouped(tally.asked), grouped(tally.from_memo))]);
+        table.add_row([
+            "Stages".to_owned(),
+            format!(
+                "{} asked, {} from the memo",
+                grouped(tally.asked),
+                grouped(tally.from_memo)
+            ),
+        ]);
         let usage = tally.usage;
         table.add_row([
             "Tokens".to_owned(),
-            format!("{} read, {} written", grouped(usage.total() - usage.output_tokens), grouped(usage.output_tokens)),
+            format!(
+                "{} read, {} written",
+                grouped(usage.total() - usage.output_tokens),
+                grouped(usage.output_tokens)
+            ),
         ]);
         table.add_row(["Estimated cost".to_owned(), dollars(tally.cost)]);
         table.add_row(["Time".to_owned(), duration(tally.began.elapsed())]);
         println!("{table}");
-        println!("Results: {0}/results.csv, {0}/results.jsonl, {0}/articles/", out.display());
+        println!(
+            "Results: {0}/results.csv, {0}/results.jsonl, {0}/articles/",
+            out.display()
+        );
     }
 }

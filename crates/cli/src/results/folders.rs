@@ -18,7 +18,10 @@ impl Folders {
     /// Below this folder.
     #[must_use]
     pub fn new(out: &Path) -> Self {
-        Self { root: out.join("articles"), used: HashSet::new() }
+        Self {
+            root: out.join("articles"),
+            used: HashSet::new(),
+        }
     }
 
     /// Writes an article's outputs: `1-facts.json`, `2-summary.txt`, and `error.txt` where it failed.
@@ -27,7 +30,11 @@ impl Folders {
         let folder = self.root.join(name);
         fs::create_dir_all(&folder)?;
         for output in &row.outputs {
-            let extension = if serde_json::from_str::<serde_json::Map<_, _>>(&output.text).is_ok() { "json" } else { "txt" };
+            let extension = if serde_json::from_str::<serde_json::Map<_, _>>(&output.text).is_ok() {
+                "json"
+            } else {
+                "txt"
+            };
             let name = format!("{}-{}.{extension}", output.stage, output.prompt_id);
             fs::write(folder.join(name), with_line_end(&output.text))?;
         }
@@ -48,7 +55,13 @@ impl Folders {
         const MOST: usize = 120;
         let safe: String = article
             .chars()
-            .map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c })
+            .map(|c| {
+                if c.is_control() || "/\\:*?\"<>|".contains(c) {
+                    '_'
+                } else {
+                    c
+                }
+            })
             .collect();
         let safe = safe.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' ']);
         let mut end = safe.len().min(MOST);
@@ -67,7 +80,11 @@ impl Folders {
 }
 
 fn with_line_end(text: &str) -> String {
-    if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+    if text.ends_with('\n') {
+        text.to_owned()
+    } else {
+        format!("{text}\n")
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +95,8 @@ mod tests {
     #[test]
     fn names_that_differ_only_in_what_a_file_system_ignores_stay_apart() {
         let mut folders = Folders::new(Path::new("out"));
-        let names = ["a/b.txt", "a\\b.txt", "A_B.TXT", "../../etc/passwd"].map(|name| folders.folder_name(name));
+        let names =
+            ["a/b.txt", "a\\b.txt", "A_B.TXT", "../../etc/passwd"].map(|name| folders.folder_name(name));
         assert_eq!(names, ["a_b.txt", "a_b.txt (2)", "A_B.TXT (3)", "_.._etc_passwd"]);
     }
 

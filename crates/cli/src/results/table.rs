@@ -31,7 +31,10 @@ impl<W: Write> CsvTable<W> {
             None => ("", ""),
         };
         let outputs = self.cards.iter().map(|card| {
-            row.outputs.iter().find(|output| output.prompt_id == *card).map_or("", |output| output.text.as_str())
+            row.outputs
+                .iter()
+                .find(|output| output.prompt_id == *card)
+                .map_or("", |output| output.text.as_str())
         });
         let fixed = [row.article.as_str(), row.status.as_str(), code, message].into_iter();
         for cell in fixed.chain(outputs) {
@@ -50,7 +53,11 @@ impl<W: Write> CsvTable<W> {
 /// A spreadsheet takes a cell that begins like this for a formula, and an article may try just that
 /// (OWASP, CSV injection): an apostrophe in front makes it text.
 fn no_formula(cell: &str) -> std::borrow::Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}").into() } else { cell.into() }
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{cell}").into()
+    } else {
+        cell.into()
+    }
 }
 
 /// One JSON document a line, for programs. An output that is JSON is one there too.
@@ -69,7 +76,12 @@ impl<W: Write> JsonlTable<W> {
         let outputs: Map<String, Value> = row
             .outputs
             .iter()
-            .map(|output| (output.prompt_id.as_str().to_owned(), document_or_text(&output.text)))
+            .map(|output| {
+                (
+                    output.prompt_id.as_str().to_owned(),
+                    document_or_text(&output.text),
+                )
+            })
             .collect();
         let mut line = json!({
             "article": row.article, "jobId": row.job_id, "status": row.status, "outputs": outputs,
@@ -106,8 +118,15 @@ mod tests {
             article: "기사, \"1\".txt".into(),
             job_id: None,
             status: JobStatus::Failed,
-            error: Some(RowError { code: Code::OutputTruncated, message: "Cut.".into() }),
-            outputs: vec![Output { stage: 1, prompt_id: PromptId::new("facts").unwrap(), text: text.into() }],
+            error: Some(RowError {
+                code: Code::OutputTruncated,
+                message: "Cut.".into(),
+            }),
+            outputs: vec![Output {
+                stage: 1,
+                prompt_id: PromptId::new("facts").unwrap(),
+                text: text.into(),
+            }],
             tokens: 3,
             cost: None,
         }
@@ -135,8 +154,11 @@ mod tests {
         table.write(&row("{\"who\": [\"a\"]}")).unwrap();
         table.write(&row("42 bridges")).unwrap();
         table.finish().unwrap();
-        let lines: Vec<Value> =
-            String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> = String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(lines[0]["outputs"]["facts"]["who"][0], "a");
         assert_eq!(lines[1]["outputs"]["facts"], "42 bridges");
         assert_eq!(lines[1]["error"]["code"], "OutputTruncated");
