@@ -34,7 +34,10 @@ pub(crate) struct Floor {
 }
 
 pub(crate) fn run(floor: &Floor) -> Outcome {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(ask_all(floor))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(ask_all(floor))
 }
 
 async fn ask_all(floor: &Floor) -> Outcome {
@@ -42,7 +45,9 @@ async fn ask_all(floor: &Floor) -> Outcome {
     let model = Arc::new(Bedrock::new(client));
     let turns = Arc::new(Semaphore::new(floor.in_flight));
     let mut articles = JoinSet::new();
-    let mut paths: Vec<_> = std::fs::read_dir(&floor.articles)?.map(|entry| Ok(entry?.path())).collect::<Outcome<_>>()?;
+    let mut paths: Vec<_> = std::fs::read_dir(&floor.articles)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Outcome<_>>()?;
     paths.sort();
     for path in paths {
         let (model, turns, stages) = (Arc::clone(&model), Arc::clone(&turns), floor.stages);
@@ -52,7 +57,7 @@ async fn ask_all(floor: &Floor) -> Outcome {
             for stage in 1..=stages {
                 let request = request(stage, &text);
                 let answer = model
-                    .converse(&request, Duration::from_secs(60), &mut |_| {})
+                    .converse(&request, Duration::from_mins(1), &mut |_| {})
                     .await
                     .map_err(|failure| failure.to_string())?;
                 text = answer.text;

@@ -38,7 +38,10 @@ pub(crate) fn of(command: &[String]) -> Outcome<Used> {
 pub(crate) fn print(command: &[String]) -> Outcome {
     let (program, arguments) = command.split_first().ok_or("no command")?;
     let began = Instant::now();
-    let status = Command::new(program).args(arguments).stdout(Stdio::null()).status()?;
+    let status = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status()?;
     let seconds = began.elapsed().as_secs_f64();
     if !status.success() {
         return Err(format!("{program} ended with {status}").into());

@@ -24,8 +24,12 @@ struct Run {
 pub(crate) fn all(programs: &Path, short: bool) -> Outcome {
     let (articles, runs) = if short { (200, 1) } else { (1_000, 3) };
     println!("# bench-local\n");
-    println!("{articles} articles of 10 kB, {STAGES} cards; medians of {runs} runs; two processes of ours (program, model server).\n");
-    println!("| model | in flight | floor stages/s | ours stages/s | of the floor | end to end articles/s | µs a stage above the floor | CPU µs a stage (floor) | peak MB | database MB |");
+    println!(
+        "{articles} articles of 10 kB, {STAGES} cards; medians of {runs} runs; two processes of ours (program, model server).\n"
+    );
+    println!(
+        "| model | in flight | floor stages/s | ours stages/s | of the floor | end to end articles/s | µs a stage above the floor | CPU µs a stage (floor) | peak MB | database MB |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let work = Work::new(articles, STAGES)?;
     for latency in [0, 50] {
@@ -123,11 +127,19 @@ fn run(programs: &Path, server: &ModelServer, work: &Work, in_flight: usize) -> 
     let moment = |sql: &str| database.query_row(sql, [], |row| row.get::<_, f64>(0));
     let first = moment("SELECT min(unixepoch(document ->> 'acceptedAt', 'subsec')) FROM jobs")?;
     let last = moment("SELECT max(unixepoch(document ->> 'endedAt', 'subsec')) FROM jobs")?;
-    let succeeded: usize = database.query_row("SELECT count(*) FROM jobs WHERE status = 'SUCCEEDED'", [], |row| row.get(0))?;
+    let succeeded: usize = database.query_row(
+        "SELECT count(*) FROM jobs WHERE status = 'SUCCEEDED'",
+        [],
+        |row| row.get(0),
+    )?;
     if succeeded != std::fs::read_dir(work.articles())?.count() {
         return Err(format!("only {succeeded} articles succeeded").into());
     }
-    Ok(Run { used, working: last - first, database: std::fs::metadata(file)?.len() })
+    Ok(Run {
+        used,
+        working: last - first,
+        database: std::fs::metadata(file)?.len(),
+    })
 }
 
 fn median<T>(values: &[T], pick: impl Fn(&T) -> f64) -> f64 {

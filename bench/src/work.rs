@@ -11,7 +11,10 @@ use crate::Outcome;
 
 /// A kilobyte of instructions, different for each stage.
 pub(crate) fn prompt(stage: usize) -> String {
-    format!("Step {stage}. {}", "Write for people who have little time, keep to the facts. ".repeat(17))
+    format!(
+        "Step {stage}. {}",
+        "Write for people who have little time, keep to the facts. ".repeat(17)
+    )
 }
 
 /// A folder with articles of 10 kB and a project of so many cards.
@@ -21,16 +24,25 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn new(articles: usize, stages: usize) -> Outcome<Self> {
-        let work = Self { folder: tempfile::tempdir()? };
+        let work = Self {
+            folder: tempfile::tempdir()?,
+        };
         fs::create_dir_all(work.articles())?;
         fs::create_dir_all(work.project().join("cards"))?;
         fs::write(work.project().join("project.yaml"), "id: bench\nname: Bench\n")?;
         for stage in 1..=stages {
             let card = format!("---\ntitle: Step {stage}\n---\n{}\n", prompt(stage).trim_end());
-            fs::write(work.project().join(format!("cards/{}-step-{stage}.md", stage * 10)), card)?;
+            fs::write(
+                work.project()
+                    .join(format!("cards/{}-step-{stage}.md", stage * 10)),
+                card,
+            )?;
         }
         for number in 0..articles {
-            let text = format!("Article {number}. {}", "The bridge opens on Monday, said the council. ".repeat(217));
+            let text = format!(
+                "Article {number}. {}",
+                "The bridge opens on Monday, said the council. ".repeat(217)
+            );
             fs::write(work.articles().join(format!("{number:06}.txt")), text)?;
         }
         Ok(work)
@@ -75,8 +87,14 @@ impl ModelServer {
         let out = child.stdout.take().ok_or("the model server has no output")?;
         let mut first = String::new();
         BufReader::new(out).read_line(&mut first)?;
-        let start = first.find("http://").ok_or("the model server did not say where it listens")?;
-        let endpoint = first[start..].split_whitespace().next().unwrap_or_default().to_owned();
+        let start = first
+            .find("http://")
+            .ok_or("the model server did not say where it listens")?;
+        let endpoint = first[start..]
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         Ok(Self { child, endpoint })
     }
 }

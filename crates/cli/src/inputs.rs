@@ -142,12 +142,11 @@ fn file_name(path: &Path) -> String {
         .map_or_else(|| printable(path), |name| printable(Path::new(name)))
 }
 
-/// A path as text. Bytes that are no UTF-8 are shown as they are written in Rust, so that two such
-/// names do not become one.
+/// A path as text. Bytes that are no UTF-8 are escaped, so that two such names do not become one.
 fn printable(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
-        None => format!("{path:?}").trim_matches('"').to_owned(),
+        None => path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn grouped(number: u64) -> String {
 pub(crate) fn dollars(cost: Option<f64>) -> String {
     match cost {
         None => "no price known".to_owned(),
-        Some(cost) if cost == 0.0 => "$0".to_owned(),
+        Some(0.0) => "$0".to_owned(),
         Some(cost) if cost < 0.1 => format!("~${cost:.4}"),
         Some(cost) => format!("~${cost:.2}"),
     }

@@ -14,7 +14,7 @@ pub enum IntakeMessage {
     /// An object was created in the inbox.
     Drop(Drop),
     /// Somebody submitted an article.
-    Submission(Submission),
+    Submission(Box<Submission>),
 }
 
 /// An object in `inbox/{projectId}/{batch}/…`.

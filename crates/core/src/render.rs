@@ -111,7 +111,7 @@ impl Template {
             };
             let mut parts = path.split('.');
             match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
-                ("article" | "previous", None, _) | ("meta" | "stages", None, _) | ("meta", Some(_), _) => {}
+                ("article" | "previous" | "meta" | "stages", None, _) | ("meta", Some(_), _) => {}
                 ("article" | "previous", Some(_), _) => {
                     return unknown(
                         "it is a text without fields; title, language and the like are in `meta`",

@@ -59,9 +59,16 @@ impl EmbeddedBus {
 #[async_trait]
 impl Bus for EmbeddedBus {
     async fn publish(&self, events: &[Event]) -> Result<()> {
-        let subscriptions = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let subscriptions = self
+            .subscriptions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         for queue in subscriptions {
-            let bodies = events.iter().map(|event| to_json("event", event)).collect::<Result<_>>()?;
+            let bodies = events
+                .iter()
+                .map(|event| to_json("event", event))
+                .collect::<Result<_>>()?;
             self.queue.send_to(&queue, bodies).await?;
         }
         if self.events.receiver_count() > 0 {

@@ -20,7 +20,10 @@ impl ConcurrencyLimit {
     /// Limits a model to `at_once` calls in flight (at least one).
     #[must_use]
     pub fn new(model: Arc<dyn Model>, at_once: usize) -> Self {
-        Self { model, turns: Semaphore::new(at_once.max(1)) }
+        Self {
+            model,
+            turns: Semaphore::new(at_once.max(1)),
+        }
     }
 }
 

@@ -77,5 +77,8 @@ impl DataFolder {
 pub struct DataFolderLock(#[expect(dead_code, reason = "held, not used")] File);
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Code::StorageUnavailable, format!("{} can't be used: {error}", path.display()))
+    Failure::new(
+        Code::StorageUnavailable,
+        format!("{} can't be used: {error}", path.display()),
+    )
 }

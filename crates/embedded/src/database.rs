@@ -27,7 +27,7 @@ const READERS: usize = 2;
 /// Prepared statements kept by each connection: all of ours, so that none is parsed twice.
 const STATEMENTS: usize = 128;
 
-/// A SQLite database in WAL mode. Clones share it.
+/// A `SQLite` database in WAL mode. Clones share it.
 #[derive(Clone)]
 pub struct Database {
     writer: Sender<Operation>,
@@ -50,7 +50,9 @@ impl Database {
         let readers = (0..READERS)
             .map(|_| {
                 let reader = connect(path)?;
-                reader.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000").map_err(|e| failure(&e))?;
+                reader
+                    .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000")
+                    .map_err(|e| failure(&e))?;
                 Ok(Mutex::new(reader))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -58,8 +60,16 @@ impl Database {
         thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || write_groups(&writer, &receiver))
-            .map_err(|error| Failure::new(Code::StorageUnavailable, format!("no thread for the database: {error}")))?;
-        Ok(Self { writer: sender, readers: readers.into() })
+            .map_err(|error| {
+                Failure::new(
+                    Code::StorageUnavailable,
+                    format!("no thread for the database: {error}"),
+                )
+            })?;
+        Ok(Self {
+            writer: sender,
+            readers: readers.into(),
+        })
     }
 
     /// Writes, all or nothing, and returns when that is on the disk.
@@ -126,20 +136,30 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// Maps everything that SQLite can say to a failure of ours.
+/// Maps everything that `SQLite` can say to a failure of ours.
 pub(crate) fn failure(error: &rusqlite::Error) -> Failure {
-    Failure::new(Code::StorageUnavailable, format!("the database of the data folder: {error}"))
+    Failure::new(
+        Code::StorageUnavailable,
+        format!("the database of the data folder: {error}"),
+    )
 }
 
 /// The failure of a stored document that can't be read.
 pub(crate) fn corrupt(what: &str, error: &serde_json::Error) -> Failure {
-    Failure::new(Code::InternalError, format!("a stored {what} can't be read: {error}"))
+    Failure::new(
+        Code::InternalError,
+        format!("a stored {what} can't be read: {error}"),
+    )
 }
 
 /// Writes a document as JSON.
 pub(crate) fn to_json<T: serde::Serialize>(what: &str, document: &T) -> Result<String> {
-    serde_json::to_string(document)
-        .map_err(|error| Failure::new(Code::InternalError, format!("a {what} can't be written as JSON: {error}")))
+    serde_json::to_string(document).map_err(|error| {
+        Failure::new(
+            Code::InternalError,
+            format!("a {what} can't be written as JSON: {error}"),
+        )
+    })
 }
 
 /// Reads a document from JSON.
@@ -148,18 +168,26 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(what: &str, json: &str) 
 }
 
 fn stopped() -> Failure {
-    Failure::new(Code::StorageUnavailable, "the database of the data folder has been closed")
+    Failure::new(
+        Code::StorageUnavailable,
+        "the database of the data folder has been closed",
+    )
 }
 
 fn connect(path: &Path) -> Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| {
-        Failure::new(Code::StorageUnavailable, format!("{} can't be opened: {error}", path.display()))
+        Failure::new(
+            Code::StorageUnavailable,
+            format!("{} can't be opened: {error}", path.display()),
+        )
     })?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Another process (a `jobs cancel` beside `serve`) writes for milliseconds at most.
-    connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(|e| failure(&e))?;
+    connection
+        .busy_timeout(std::time::Duration::from_secs(10))
+        .map_err(|e| failure(&e))?;
     Ok(connection)
 }
 
@@ -207,7 +235,11 @@ fn write_groups(connection: &Connection, operations: &Receiver<Operation>) {
                 }
                 connection.prepare_cached("RELEASE operation")?.execute([])?;
                 outcomes.push(outcome);
-                next = if outcomes.len() < GROUP { operations.try_recv().ok() } else { None };
+                next = if outcomes.len() < GROUP {
+                    operations.try_recv().ok()
+                } else {
+                    None
+                };
             }
             connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(())
@@ -249,7 +281,9 @@ mod tests {
     fn count(database: &Database) -> i64 {
         database
             .read(|connection| {
-                connection.query_row("SELECT count(*) FROM projects", [], |row| row.get(0)).map_err(|e| failure(&e))
+                connection
+                    .query_row("SELECT count(*) FROM projects", [], |row| row.get(0))
+                    .map_err(|e| failure(&e))
             })
             .unwrap()
     }
@@ -272,7 +306,9 @@ mod tests {
         let (_folder, database) = database();
         let failed = database
             .write(|connection| {
-                connection.execute("INSERT INTO projects VALUES ('x', '{}')", []).map_err(|e| failure(&e))?;
+                connection
+                    .execute("INSERT INTO projects VALUES ('x', '{}')", [])
+                    .map_err(|e| failure(&e))?;
                 Err::<(), _>(Failure::new(Code::InvalidRequest, "second thoughts"))
             })
             .await;

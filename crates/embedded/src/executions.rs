@@ -54,7 +54,11 @@ impl ExecutionStore {
     /// On this database.
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock, started: Arc::new(Notify::new()) }
+        Self {
+            database,
+            clock,
+            started: Arc::new(Notify::new()),
+        }
     }
 
     /// Makes ready again what a process that has died was working on. Called once, by the process
@@ -64,7 +68,10 @@ impl ExecutionStore {
         self.database
             .write(move |connection| {
                 connection
-                    .execute("UPDATE executions SET status = 'READY', wake_at = ?1 WHERE status = 'RUNNING'", [now])
+                    .execute(
+                        "UPDATE executions SET status = 'READY', wake_at = ?1 WHERE status = 'RUNNING'",
+                        [now],
+                    )
                     .map_err(|error| failure(&error))
             })
             .await
@@ -97,7 +104,11 @@ impl ExecutionStore {
             .await?;
         rows.into_iter()
             .map(|(seq, job_id, position)| {
-                Ok(Execution { seq, job_id: JobId::new(job_id)?, position: from_json("position", &position)? })
+                Ok(Execution {
+                    seq,
+                    job_id: JobId::new(job_id)?,
+                    position: from_json("position", &position)?,
+                })
             })
             .collect()
     }
@@ -188,7 +199,15 @@ impl Executions for ExecutionStore {
         let now = self.clock.now();
         let input = serde_json::to_value(Cursor::start(job.clone()))
             .map_err(|error| crate::database::corrupt("cursor", &error))?;
-        let position = to_json("position", &Position { state: None, input, retries: Vec::new(), started_at: now })?;
+        let position = to_json(
+            "position",
+            &Position {
+                state: None,
+                input,
+                retries: Vec::new(),
+                started_at: now,
+            },
+        )?;
         let name = job.as_str().to_owned();
         let started = self
             .database

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::database::{Database, failure, from_json, to_json};
 
-/// Chat history in SQLite.
+/// Chat history in `SQLite`.
 #[derive(Debug, Clone)]
 pub struct SqliteHistory(Database);
 
@@ -31,7 +31,11 @@ impl History for SqliteHistory {
                 })
                 .map_err(|error| failure(&error))
         })?;
-        newest_first.iter().rev().map(|json| from_json("exchange", json)).collect()
+        newest_first
+            .iter()
+            .rev()
+            .map(|json| from_json("exchange", json))
+            .collect()
     }
 }
 

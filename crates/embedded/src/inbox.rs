@@ -48,12 +48,25 @@ impl Inbox {
                 .prepare_cached("SELECT path, size, modified FROM inbox_files")
                 .and_then(|mut select| {
                     select
-                        .query_map([], |row| Ok((row.get(0)?, Shape { size: row.get(1)?, modified: row.get(2)? })))?
+                        .query_map([], |row| {
+                            Ok((
+                                row.get(0)?,
+                                Shape {
+                                    size: row.get(1)?,
+                                    modified: row.get(2)?,
+                                },
+                            ))
+                        })?
                         .collect()
                 })
                 .map_err(|error| failure(&error))
         })?;
-        Ok(Self { folder, database, taken, seen: HashMap::new() })
+        Ok(Self {
+            folder,
+            database,
+            taken,
+            seen: HashMap::new(),
+        })
     }
 
     /// Looks once: the files that are new or changed, and were the same at the last look.
@@ -63,7 +76,10 @@ impl Inbox {
         let mut seen = HashMap::new();
         let mut whole = Vec::new();
         for file in found {
-            let shape = Shape { size: file.size, modified: file.modified };
+            let shape = Shape {
+                size: file.size,
+                modified: file.modified,
+            };
             if self.taken.get(&file.key) == Some(&shape) {
                 continue;
             }
@@ -102,12 +118,15 @@ impl Inbox {
     }
 }
 
+/// What editors and browsers call a file that is not finished.
+const UNFINISHED: [&str; 3] = ["~", ".part", ".crdownload"];
+
 /// Files below a folder. Hidden ones, and what is still being downloaded or edited, are no articles.
 fn walk(folder: &Path, key: &str, found: &mut Vec<InboxFile>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name.ends_with('~') || name.ends_with(".part") || name.ends_with(".crdownload") {
+        if name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending)) {
             continue;
         }
         let key = format!("{key}/{name}");
@@ -117,14 +136,23 @@ fn walk(folder: &Path, key: &str, found: &mut Vec<InboxFile>) -> io::Result<()> 
         } else if kind.is_file() {
             // Gone since it was listed: the next look will not see it either.
             let Ok(metadata) = entry.metadata() else { continue };
-            found.push(InboxFile { path: entry.path(), key, size: metadata.len(), modified: modified(&metadata) });
+            found.push(InboxFile {
+                path: entry.path(),
+                key,
+                size: metadata.len(),
+                modified: modified(&metadata),
+            });
         }
     }
     Ok(())
 }
 
 fn modified(metadata: &fs::Metadata) -> i64 {
-    let since = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let since = metadata
+        .modified()
+        .ok()
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
@@ -144,12 +172,19 @@ mod tests {
         let mut inbox = Inbox::open(folder.path().join("inbox"), database.clone()).unwrap();
         assert_eq!(inbox.look().unwrap(), [], "it may still be growing");
         let whole = inbox.look().unwrap();
-        assert_eq!(whole.iter().map(|file| file.key.as_str()).collect::<Vec<_>>(), ["inbox/news/monday/a b.txt"]);
+        assert_eq!(
+            whole.iter().map(|file| file.key.as_str()).collect::<Vec<_>>(),
+            ["inbox/news/monday/a b.txt"]
+        );
         inbox.take(&whole[0]).await.unwrap();
         assert_eq!(inbox.look().unwrap(), []);
 
         let mut again = Inbox::open(folder.path().join("inbox"), database).unwrap();
-        assert_eq!((again.look().unwrap(), again.look().unwrap()), (vec![], vec![]), "a restart takes nothing twice");
+        assert_eq!(
+            (again.look().unwrap(), again.look().unwrap()),
+            (vec![], vec![]),
+            "a restart takes nothing twice"
+        );
 
         fs::write(batch.join("a b.txt"), "another").unwrap();
         again.look().unwrap();

@@ -15,7 +15,7 @@ use crate::{
     objects::{self, Body, Folders, SqliteObjects},
 };
 
-/// Jobs, stages and events in SQLite.
+/// Jobs, stages and events in `SQLite`.
 #[derive(Debug, Clone)]
 pub struct SqliteJobs {
     database: Database,
@@ -86,12 +86,21 @@ impl SqliteJobs {
                 .prepare_cached(&sql)
                 .and_then(|mut select| {
                     select
-                        .query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?
+                        .query_map(params_from_iter(values), |row| {
+                            Ok((row.get(0)?, row.get::<_, String>(1)?))
+                        })?
                         .collect::<rusqlite::Result<Vec<_>>>()
                 })
                 .map_err(|error| failure(&error))
         })?;
-        rows.into_iter().map(|(row, json)| Ok(JobRow { row, job: from_json("job", &json)? })).collect()
+        rows.into_iter()
+            .map(|(row, json)| {
+                Ok(JobRow {
+                    row,
+                    job: from_json("job", &json)?,
+                })
+            })
+            .collect()
     }
 
     /// Counts a batch's jobs by status.
@@ -105,20 +114,34 @@ impl SqliteJobs {
         ];
         let rows: Vec<(String, u64)> = self.database.read(|connection| {
             connection
-                .prepare_cached("SELECT status, count(*) FROM jobs WHERE project_id = ?1 AND batch = ?2 GROUP BY status")
+                .prepare_cached(
+                    "SELECT status, count(*) FROM jobs WHERE project_id = ?1 AND batch = ?2 GROUP BY status",
+                )
                 .and_then(|mut select| {
                     select
-                        .query_map((project.as_str(), batch.as_str()), |row| Ok((row.get(0)?, row.get(1)?)))?
+                        .query_map((project.as_str(), batch.as_str()), |row| {
+                            Ok((row.get(0)?, row.get(1)?))
+                        })?
                         .collect()
                 })
                 .map_err(|error| failure(&error))
         })?;
-        let count = |status: JobStatus| rows.iter().find(|(name, _)| name == status.as_str()).map(|(_, count)| *count);
-        Ok(all.into_iter().filter_map(|status| Some((status, count(status)?))).collect())
+        let count = |status: JobStatus| {
+            rows.iter()
+                .find(|(name, _)| name == status.as_str())
+                .map(|(_, count)| *count)
+        };
+        Ok(all
+            .into_iter()
+            .filter_map(|status| Some((status, count(status)?)))
+            .collect())
     }
 
     /// The texts that a change stores, ready to be named by rows.
-    async fn bodies(&self, change: &mut Change) -> Result<Option<(bedrock_diy_core::article::ObjectRef, Body)>> {
+    async fn bodies(
+        &self,
+        change: &mut Change,
+    ) -> Result<Option<(bedrock_diy_core::article::ObjectRef, Body)>> {
         match change.output.take() {
             Some((object, text)) => Ok(Some((object, self.objects.body(text.into_bytes()).await?))),
             None => Ok(None),
@@ -179,8 +202,13 @@ impl Jobs for SqliteJobs {
                     )
                     .and_then(|mut update| {
                         let job = &change.job;
-                        let row =
-                            (job.status.as_str(), job.version, &document, job.job_id.as_str(), change.expected_version);
+                        let row = (
+                            job.status.as_str(),
+                            job.version,
+                            &document,
+                            job.job_id.as_str(),
+                            change.expected_version,
+                        );
                         update.query_row(row, |row| row.get::<_, i64>(0)).optional()
                     })
                     .map_err(|error| failure(&error))?;
@@ -196,12 +224,15 @@ impl Jobs for SqliteJobs {
     }
 
     async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>> {
-        let sql = "SELECT document FROM stages WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) ORDER BY stage";
+        let sql =
+            "SELECT document FROM stages WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) ORDER BY stage";
         let rows = self.database.read(|connection| {
             connection
                 .prepare_cached(sql)
                 .and_then(|mut select| {
-                    select.query_map([job.as_str()], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+                    select
+                        .query_map([job.as_str()], |row| row.get::<_, String>(0))?
+                        .collect::<rusqlite::Result<Vec<_>>>()
                 })
                 .map_err(|error| failure(&error))
         })?;
@@ -209,7 +240,8 @@ impl Jobs for SqliteJobs {
     }
 
     async fn events(&self, job: &JobId, after: u64, limit: usize) -> Result<Vec<Event>> {
-        let sql = "SELECT document FROM events WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) AND number > ?2
+        let sql =
+            "SELECT document FROM events WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) AND number > ?2
                    ORDER BY number LIMIT ?3";
         let rows = self.database.read(|connection| {
             connection
@@ -274,6 +306,9 @@ fn select_job(connection: &Connection, job: &JobId) -> Result<Option<String>> {
 fn stored(connection: &Connection, job: &JobId) -> Result<Job> {
     match select_job(connection, job)? {
         Some(json) => from_json("job", &json),
-        None => Err(Failure::new(Code::InternalError, format!("the job {job} was to be changed and is not there"))),
+        None => Err(Failure::new(
+            Code::InternalError,
+            format!("the job {job} was to be changed and is not there"),
+        )),
     }
 }

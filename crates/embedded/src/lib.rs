@@ -1,4 +1,4 @@
-//! Everything on one machine: the ports on SQLite (in WAL mode) and files under one data folder, and
+//! Everything on one machine: the ports on `SQLite` (in WAL mode) and files under one data folder, and
 //! the engine that runs the state machine file.
 //!
 //! **Architecture invariants**

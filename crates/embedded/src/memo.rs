@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::database::{Database, failure, from_json, to_json};
 
-/// The memo in SQLite.
+/// The memo in `SQLite`.
 #[derive(Debug, Clone)]
 pub struct SqliteMemo(Database);
 
@@ -22,7 +22,11 @@ impl Memo for SqliteMemo {
         let json = self.0.read(|connection| {
             connection
                 .prepare_cached("SELECT document FROM memo WHERE memo_key = unhex(?1)")
-                .and_then(|mut select| select.query_row([memo_key], |row| row.get::<_, String>(0)).optional())
+                .and_then(|mut select| {
+                    select
+                        .query_row([memo_key], |row| row.get::<_, String>(0))
+                        .optional()
+                })
                 .map_err(|error| failure(&error))
         })?;
         json.map(|json| from_json("memo entry", &json)).transpose()

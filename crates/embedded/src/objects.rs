@@ -21,11 +21,11 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::database::{Database, failure};
 
 /// Up to this size an object lies in the database, where it is written and synced together with
-/// everything else; SQLite reads blobs of this size faster than a file system opens files
+/// everything else; `SQLite` reads blobs of this size faster than a file system opens files
 /// (sqlite.org/fasterthanfs.html: below about 100 kB).
 pub const INLINE_BYTES: usize = 64 * 1024;
 
-/// Objects in SQLite and files.
+/// Objects in `SQLite` and files.
 #[derive(Debug, Clone)]
 pub struct SqliteObjects {
     database: Database,
@@ -49,7 +49,11 @@ impl SqliteObjects {
     /// On this database, with long objects in files under `files`.
     #[must_use]
     pub fn new(database: Database, files: PathBuf) -> Self {
-        Self { database, files: Arc::new(files), folders: Folders::default() }
+        Self {
+            database,
+            files: Arc::new(files),
+            folders: Folders::default(),
+        }
     }
 
     /// Makes the bytes ready to be named by a row: long ones are in a file and on the disk when this
@@ -62,9 +66,15 @@ impl SqliteObjects {
         blocking(move || {
             let name = sha256_hex(&bytes);
             store_file(&files, &name, &bytes).map_err(|error| {
-                Failure::new(Code::StorageUnavailable, format!("an object can't be stored in {}: {error}", files.display()))
+                Failure::new(
+                    Code::StorageUnavailable,
+                    format!("an object can't be stored in {}: {error}", files.display()),
+                )
             })?;
-            Ok(Body::File { name, size: bytes.len() })
+            Ok(Body::File {
+                name,
+                size: bytes.len(),
+            })
         })
         .await
     }
@@ -93,24 +103,38 @@ impl Objects for SqliteObjects {
         // A version is what was put: the same bytes under the same key are the same version, so that
         // a file which is dropped twice is one article.
         let version = (bucket == Bucket::Articles).then(|| sha256_hex(&bytes)[..32].to_owned());
-        let object = ObjectRef { bucket, key: key.to_owned(), version, size: bytes.len() as u64 };
+        let object = ObjectRef {
+            bucket,
+            key: key.to_owned(),
+            version,
+            size: bytes.len() as u64,
+        };
         let body = self.body(bytes).await?;
         let (folders, stored) = (self.folders(), object.clone());
-        self.database.write(move |connection| put(connection, &folders, &stored, &body)).await?;
+        self.database
+            .write(move |connection| put(connection, &folders, &stored, &body))
+            .await?;
         Ok(object)
     }
 
     async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>> {
         let (folder, name) = split_key(&object.key);
         let row = self.database.read(|connection| {
-            let Some(folder) = self.folders.find(connection, object.bucket, folder)? else { return Ok(None) };
+            let Some(folder) = self.folders.find(connection, object.bucket, folder)? else {
+                return Ok(None);
+            };
             connection
-                .prepare_cached("SELECT bytes, file FROM objects WHERE folder = ?1 AND name = ?2 AND version = ?3")
+                .prepare_cached(
+                    "SELECT bytes, file FROM objects WHERE folder = ?1 AND name = ?2 AND version = ?3",
+                )
                 .and_then(|mut select| {
                     let version = object.version.as_deref().unwrap_or_default();
                     select
                         .query_row((folder, name, version), |row| {
-                            Ok((row.get::<_, Option<Vec<u8>>>(0)?, row.get::<_, Option<String>>(1)?))
+                            Ok((
+                                row.get::<_, Option<Vec<u8>>>(0)?,
+                                row.get::<_, Option<String>>(1)?,
+                            ))
                         })
                         .optional()
                 })
@@ -138,7 +162,14 @@ pub(crate) fn put(connection: &Connection, folders: &Folders, object: &ObjectRef
              ON CONFLICT DO UPDATE SET size = excluded.size, bytes = excluded.bytes, file = excluded.file",
         )
         .and_then(|mut insert| {
-            insert.execute((folder, name, object.version.as_deref().unwrap_or_default(), size, bytes, file))
+            insert.execute((
+                folder,
+                name,
+                object.version.as_deref().unwrap_or_default(),
+                size,
+                bytes,
+                file,
+            ))
         })
         .map(|_| ())
         .map_err(|error| failure(&error))
@@ -154,7 +185,11 @@ impl Folders {
         }
         let number = connection
             .prepare_cached("SELECT folder FROM folders WHERE bucket = ?1 AND path = ?2")
-            .and_then(|mut select| select.query_row((bucket.as_str(), path), |row| row.get(0)).optional())
+            .and_then(|mut select| {
+                select
+                    .query_row((bucket.as_str(), path), |row| row.get(0))
+                    .optional()
+            })
             .map_err(|error| failure(&error))?;
         if let Some(number) = number {
             self.keep(bucket, path, number);

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::database::{Database, failure, from_json, to_json};
 
-/// Projects, cards and their revisions in SQLite. What is immutable is kept in memory once read.
+/// Projects, cards and their revisions in `SQLite`. What is immutable is kept in memory once read.
 #[derive(Debug, Clone)]
 pub struct SqliteProjects {
     database: Database,
@@ -31,7 +31,11 @@ impl SqliteProjects {
     /// On this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, revisions: Cache::default(), pipelines: Cache::default() }
+        Self {
+            database,
+            revisions: Cache::default(),
+            pipelines: Cache::default(),
+        }
     }
 
     /// Stores a project as it is to be.
@@ -46,7 +50,10 @@ impl SqliteProjects {
 
     /// Stores a card as it is to be, and a new revision of it where there is one: both or none.
     pub async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()> {
-        let ids = (card.project_id.as_str().to_owned(), card.prompt_id.as_str().to_owned());
+        let ids = (
+            card.project_id.as_str().to_owned(),
+            card.prompt_id.as_str().to_owned(),
+        );
         let document = to_json("card", card)?;
         let revision = revision
             .map(|revision| Ok::<_, Failure>((revision.revision, to_json("card revision", revision)?)))
@@ -76,7 +83,12 @@ impl SqliteProjects {
 
     async fn execute(&self, sql: &'static str, params: (String, String)) -> Result<()> {
         self.database
-            .write(move |connection| connection.execute(sql, params).map(|_| ()).map_err(|error| failure(&error)))
+            .write(move |connection| {
+                connection
+                    .execute(sql, params)
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
             .await
     }
 
@@ -95,7 +107,9 @@ impl SqliteProjects {
             connection
                 .prepare_cached(sql)
                 .and_then(|mut select| {
-                    select.query_map(params, |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+                    select
+                        .query_map(params, |row| row.get::<_, String>(0))?
+                        .collect::<rusqlite::Result<Vec<_>>>()
                 })
                 .map_err(|error| failure(&error))
         })?;
@@ -106,22 +120,39 @@ impl SqliteProjects {
 #[async_trait]
 impl Projects for SqliteProjects {
     async fn project(&self, project: &ProjectId) -> Result<Option<Project>> {
-        self.select("project", "SELECT document FROM projects WHERE project_id = ?1", [project.as_str()])
+        self.select(
+            "project",
+            "SELECT document FROM projects WHERE project_id = ?1",
+            [project.as_str()],
+        )
     }
 
     async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>> {
-        self.select_all("card", "SELECT document FROM cards WHERE project_id = ?1", [project.as_str()])
+        self.select_all(
+            "card",
+            "SELECT document FROM cards WHERE project_id = ?1",
+            [project.as_str()],
+        )
     }
 
-    async fn card_revision(&self, project: &ProjectId, prompt: &PromptId, revision: u32) -> Result<Arc<CardRevision>> {
-        cached(&self.revisions, (project.clone(), prompt.clone(), revision), || {
-            self.select(
+    async fn card_revision(
+        &self,
+        project: &ProjectId,
+        prompt: &PromptId,
+        revision: u32,
+    ) -> Result<Arc<CardRevision>> {
+        cached(
+            &self.revisions,
+            (project.clone(), prompt.clone(), revision),
+            || {
+                self.select(
                 "card revision",
                 "SELECT document FROM card_revisions WHERE project_id = ?1 AND prompt_id = ?2 AND revision = ?3",
                 (project.as_str(), prompt.as_str(), revision),
             )?
             .ok_or_else(|| missing(&format!("revision {revision} of the card {prompt} of the project {project}")))
-        })
+            },
+        )
     }
 
     async fn keep_pipeline(&self, pipeline: &PipelineRevision) -> Result<()> {
@@ -134,7 +165,10 @@ impl Projects for SqliteProjects {
         self.database
             .write(move |connection| {
                 connection
-                    .execute("INSERT INTO pipelines VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", (project, hash, document))
+                    .execute(
+                        "INSERT INTO pipelines VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                        (project, hash, document),
+                    )
                     .map(|_| ())
                     .map_err(|error| failure(&error))
             })

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::database::{Database, failure, to_json};
 
-/// Queues in SQLite, as SQS has them: a received message is invisible until its visibility timeout
+/// Queues in `SQLite`, as SQS has them: a received message is invisible until its visibility timeout
 /// ends, and comes back unless it was deleted; one that was received too often goes to the
 /// dead-letter queue with the reason.
 #[derive(Clone)]
@@ -56,7 +56,11 @@ impl SqliteQueue {
     /// On this database.
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock, arrived: Arc::new(Notify::new()) }
+        Self {
+            database,
+            clock,
+            arrived: Arc::new(Notify::new()),
+        }
     }
 
     /// Sends texts to a queue of any name.
@@ -225,7 +229,10 @@ impl std::fmt::Debug for SqliteQueue {
 #[async_trait]
 impl Queue for SqliteQueue {
     async fn send(&self, lane: Lane, messages: Vec<IntakeMessage>) -> Result<()> {
-        let bodies = messages.iter().map(|message| to_json("message", message)).collect::<Result<_>>()?;
+        let bodies = messages
+            .iter()
+            .map(|message| to_json("message", message))
+            .collect::<Result<_>>()?;
         self.send_to(lane.as_str(), bodies).await
     }
 }

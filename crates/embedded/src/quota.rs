@@ -31,7 +31,10 @@ impl MemoryQuota {
     /// Paced by the quotas that the catalogue knows, and by what is learnt from throttles.
     #[must_use]
     pub fn new(catalogue: Arc<Catalogue>) -> Self {
-        Self { catalogue, models: Mutex::default() }
+        Self {
+            catalogue,
+            models: Mutex::default(),
+        }
     }
 
     fn with<T>(&self, model: &str, act: impl FnOnce(&mut Paced) -> T) -> T {
@@ -41,7 +44,10 @@ impl MemoryQuota {
     }
 
     fn quota(&self, model: &str) -> Quota {
-        self.catalogue.family(model).map(|family| family.quota).unwrap_or_default()
+        self.catalogue
+            .family(model)
+            .map(|family| family.quota)
+            .unwrap_or_default()
     }
 }
 

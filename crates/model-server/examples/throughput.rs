@@ -18,6 +18,7 @@ use aws_sdk_bedrockruntime::config::{
 };
 use aws_sdk_bedrockruntime::types::{ContentBlock, ConversationRole, Message, SystemContentBlock};
 use aws_smithy_http_client::Builder as HttpClientBuilder;
+use aws_smithy_runtime_api::client::auth::http::HTTP_BEARER_AUTH_SCHEME_ID;
 use bedrock_diy_model_server::scripted::{Rule, Script, ScriptedModel};
 use bedrock_diy_model_server::{ModelServer, Settings};
 use tokio::runtime::{self, Runtime};
@@ -45,6 +46,7 @@ const CLIENTS: [(&str, Configure); 4] = [
             .timeout_config(TimeoutConfig::disabled())
             .disable_clock_skew_correction(true)
             .bearer_token(Token::new("test", None))
+            .auth_scheme_preference([HTTP_BEARER_AUTH_SCHEME_ID])
     }),
 ];
 

@@ -13,7 +13,10 @@ pub(crate) type Outcome<T = ()> = Result<T, String>;
 
 /// The project's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .components()
+        .collect()
 }
 
 /// Where cargo builds.
@@ -39,7 +42,9 @@ pub(crate) fn step(what: &str, command: &mut Command) -> Outcome {
     let began = Instant::now();
     let status = command.status().map_err(|error| cannot_start(command, &error))?;
     if !status.success() {
-        return Err(format!("✗ {what}: failed ({status}). The lines above say why; the command was\n  {command:?}"));
+        return Err(format!(
+            "✗ {what}: failed ({status}). The lines above say why; the command was\n  {command:?}"
+        ));
     }
     eprintln!("✓ {what} ({:.0} s)", began.elapsed().as_secs_f64());
     Ok(())
@@ -56,5 +61,8 @@ pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
 }
 
 pub(crate) fn cannot_start(command: &Command, error: &std::io::Error) -> String {
-    format!("{} can't be started: {error}", command.get_program().to_string_lossy())
+    format!(
+        "{} can't be started: {error}",
+        command.get_program().to_string_lossy()
+    )
 }

@@ -58,7 +58,10 @@ impl Finish {
         }
         let last = self.jobs.events(&job.job_id, job.version - 1, 1).await?;
         self.bus.publish(&last).await?;
-        Ok(Cursor { error: cursor.error, ..Cursor::of(&job) })
+        Ok(Cursor {
+            error: cursor.error,
+            ..Cursor::of(&job)
+        })
     }
 
     async fn success(&self, job: &Job) -> Result<Change> {
@@ -67,8 +70,16 @@ impl Finish {
             return Ok(job.fail(&Failure::new(Code::InternalError, what), self.clock.now()));
         }
         let stages = self.jobs.stages(&job.job_id).await?;
-        let document = serde_json::to_string_pretty(&ResultDocument { job, results: &stages })
-            .map_err(|error| Failure::new(Code::InternalError, format!("the result can't be written: {error}")))?;
+        let document = serde_json::to_string_pretty(&ResultDocument {
+            job,
+            results: &stages,
+        })
+        .map_err(|error| {
+            Failure::new(
+                Code::InternalError,
+                format!("the result can't be written: {error}"),
+            )
+        })?;
         let result = ObjectRef {
             bucket: Bucket::Results,
             key: article::result_key(&job.project_id, &job.job_id),
@@ -81,7 +92,8 @@ impl Finish {
 
     /// What the job's session is to remember.
     async fn exchange(&self, job: &Job, stages: &[StageRecord]) -> Result<Option<Exchange>> {
-        let (Some(session_id), Some(text), Some(last)) = (&job.session_id, &job.article.text, &job.last_output)
+        let (Some(session_id), Some(text), Some(last)) =
+            (&job.session_id, &job.article.text, &job.last_output)
         else {
             return Ok(None);
         };
@@ -92,14 +104,21 @@ impl Finish {
             project_id: job.project_id.clone(),
             user_input: self.text(text).await?,
             assistant_response: self.text(last).await?,
-            prompt_cards_used: stages.iter().map(|stage| stage.prompt_id.clone()).collect::<Vec<PromptId>>(),
+            prompt_cards_used: stages
+                .iter()
+                .map(|stage| stage.prompt_id.clone())
+                .collect::<Vec<PromptId>>(),
             processing_time: now.millis_since(job.accepted_at),
         }))
     }
 
     async fn text(&self, object: &ObjectRef) -> Result<String> {
-        String::from_utf8(self.objects.get(object).await?)
-            .map_err(|_| Failure::new(Code::InternalError, format!("{} was stored as text and is none", object.key)))
+        String::from_utf8(self.objects.get(object).await?).map_err(|_| {
+            Failure::new(
+                Code::InternalError,
+                format!("{} was stored as text and is none", object.key),
+            )
+        })
     }
 
     async fn job(&self, job: &JobId) -> Result<Job> {

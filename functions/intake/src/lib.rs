@@ -45,7 +45,9 @@ impl Intake {
     pub async fn handle(&self, lane: Lane, message: IntakeMessage) -> Result<Vec<JobId>> {
         match message {
             IntakeMessage::Drop(drop) => self.take_drop(lane, drop).await,
-            IntakeMessage::Submission(submission) => Ok(vec![self.accept(submitted(lane, submission)).await?]),
+            IntakeMessage::Submission(submission) => {
+                Ok(vec![self.accept(submitted(lane, *submission)).await?])
+            }
         }
     }
 
@@ -53,12 +55,19 @@ impl Intake {
     /// says why, although nothing runs for it.
     pub async fn give_up(&self, lane: Lane, message: IntakeMessage, failure: &Failure) -> Result<()> {
         let new = match message {
-            IntakeMessage::Submission(submission) => submitted(lane, submission),
+            IntakeMessage::Submission(submission) => submitted(lane, *submission),
             IntakeMessage::Drop(drop) => {
-                let Ok((project_id, batch, name)) = parse_key(&drop.object.key) else { return Ok(()) };
+                let Ok((project_id, batch, name)) = parse_key(&drop.object.key) else {
+                    return Ok(());
+                };
                 let job_id = JobId::of_drop(&project_id, &drop.object.key, version(&drop.object), None);
                 let name = name.to_owned();
-                let article = Article { name, source: drop.object, text: None, meta: ArticleMeta::default() };
+                let article = Article {
+                    name,
+                    source: drop.object,
+                    text: None,
+                    meta: ArticleMeta::default(),
+                };
                 new_job(job_id, &project_id, &batch, lane, article)
             }
         };
@@ -68,11 +77,21 @@ impl Intake {
     async fn take_drop(&self, lane: Lane, drop: Drop) -> Result<Vec<JobId>> {
         let (project_id, batch, name) = parse_key(&drop.object.key)?;
         if is_many(name) {
-            return self.take_records(lane, &drop.object, &project_id, &batch, name).await;
+            return self
+                .take_records(lane, &drop.object, &project_id, &batch, name)
+                .await;
         }
         let job_id = JobId::of_drop(&project_id, &drop.object.key, version(&drop.object), None);
-        let article = Article { name: name.to_owned(), source: drop.object, text: None, meta: ArticleMeta::default() };
-        Ok(vec![self.accept(new_job(job_id, &project_id, &batch, lane, article)).await?])
+        let article = Article {
+            name: name.to_owned(),
+            source: drop.object,
+            text: None,
+            meta: ArticleMeta::default(),
+        };
+        Ok(vec![
+            self.accept(new_job(job_id, &project_id, &batch, lane, article))
+                .await?,
+        ])
     }
 
     /// A JSON or JSON Lines file: each record is an article, with its text stored for itself.
@@ -86,7 +105,11 @@ impl Intake {
         batch: &BatchId,
         name: &str,
     ) -> Result<Vec<JobId>> {
-        let bytes = if object.size > limits::ARTICLE_BYTES { Vec::new() } else { self.objects.get(object).await? };
+        let bytes = if object.size > limits::ARTICLE_BYTES {
+            Vec::new()
+        } else {
+            self.objects.get(object).await?
+        };
         let limits = articles::Limits::default();
         let records = match articles::records(name, &bytes, &limits) {
             Ok(records) if object.size <= limits::ARTICLE_BYTES => records,
@@ -101,12 +124,23 @@ impl Intake {
                 Err(error) => {
                     let name = format!("{name}#{}", index + 1);
                     let failure = Failure::new(code_of(&error), error.to_string());
-                    let article = Article { name, source: object.clone(), text: None, meta: ArticleMeta::default() };
-                    jobs.push(self.refuse(new_job(job_id, project_id, batch, lane, article), &failure).await?);
+                    let article = Article {
+                        name,
+                        source: object.clone(),
+                        text: None,
+                        meta: ArticleMeta::default(),
+                    };
+                    jobs.push(
+                        self.refuse(new_job(job_id, project_id, batch, lane, article), &failure)
+                            .await?,
+                    );
                     continue;
                 }
             };
-            jobs.push(self.accept(new_job(job_id, project_id, batch, lane, article)).await?);
+            jobs.push(
+                self.accept(new_job(job_id, project_id, batch, lane, article))
+                    .await?,
+            );
         }
         if jobs.is_empty() {
             return self.take_whole(lane, object, project_id, batch, name).await;
@@ -123,9 +157,16 @@ impl Intake {
         name: &str,
     ) -> Result<Vec<JobId>> {
         let job_id = JobId::of_drop(project_id, &object.key, version(object), None);
-        let article =
-            Article { name: name.to_owned(), source: object.clone(), text: None, meta: ArticleMeta::default() };
-        Ok(vec![self.accept(new_job(job_id, project_id, batch, lane, article)).await?])
+        let article = Article {
+            name: name.to_owned(),
+            source: object.clone(),
+            text: None,
+            meta: ArticleMeta::default(),
+        };
+        Ok(vec![
+            self.accept(new_job(job_id, project_id, batch, lane, article))
+                .await?,
+        ])
     }
 
     async fn store_record(
@@ -140,14 +181,22 @@ impl Intake {
             None => format!("{file}#{}", record.index + 1),
         };
         let key = article::submitted_key(project_id, job_id, "record.txt");
-        let source = self.objects.put(Bucket::Articles, &key, record.text.into_bytes()).await?;
+        let source = self
+            .objects
+            .put(Bucket::Articles, &key, record.text.into_bytes())
+            .await?;
         let meta = ArticleMeta {
             title: record.title,
             language: record.language,
             media_type: None,
             other: record.metadata,
         };
-        Ok(Article { name, source, text: None, meta })
+        Ok(Article {
+            name,
+            source,
+            text: None,
+            meta,
+        })
     }
 
     async fn accept(&self, new: NewJob) -> Result<JobId> {
@@ -156,11 +205,17 @@ impl Intake {
             Err(failure) if is_about_the_project(failure.code) => Err(failure),
             Err(failure) => return Err(failure),
         };
-        self.settle(Job::accept(new, pipeline.as_ref().map_err(Clone::clone), self.clock.now())).await
+        self.settle(Job::accept(
+            new,
+            pipeline.as_ref().map_err(Clone::clone),
+            self.clock.now(),
+        ))
+        .await
     }
 
     async fn refuse(&self, new: NewJob, failure: &Failure) -> Result<JobId> {
-        self.settle(Job::accept(new, Err(failure.clone()), self.clock.now())).await
+        self.settle(Job::accept(new, Err(failure.clone()), self.clock.now()))
+            .await
     }
 
     async fn settle(&self, change: bedrock_diy_core::job::Change) -> Result<JobId> {
@@ -193,10 +248,15 @@ impl Intake {
             && let Some(job) = self.jobs.read(earlier).await?
             && let Some(hash) = &job.pipeline
         {
-            return Ok(PipelineRevision::clone(&*self.projects.pipeline(&new.project_id, hash).await?));
+            return Ok(PipelineRevision::clone(
+                &*self.projects.pipeline(&new.project_id, hash).await?,
+            ));
         }
         let project = self.projects.project(&new.project_id).await?.ok_or_else(|| {
-            Failure::new(Code::ProjectNotFound, format!("there is no project {}", new.project_id))
+            Failure::new(
+                Code::ProjectNotFound,
+                format!("there is no project {}", new.project_id),
+            )
         })?;
         let cards = self.projects.cards(&new.project_id).await?;
         let pipeline = PipelineRevision::pin(&project, &cards, &self.default_model)?;
@@ -219,8 +279,12 @@ fn new_job(job_id: JobId, project_id: &ProjectId, batch: &BatchId, lane: Lane, a
 }
 
 fn submitted(lane: Lane, submission: Submission) -> NewJob {
-    let article =
-        Article { name: submission.name, source: submission.object, text: None, meta: submission.meta };
+    let article = Article {
+        name: submission.name,
+        source: submission.object,
+        text: None,
+        meta: submission.meta,
+    };
     NewJob {
         job_id: submission.job_id,
         project_id: submission.project_id,
@@ -237,7 +301,9 @@ fn parse_key(key: &str) -> Result<(ProjectId, BatchId, &str)> {
     let (project, batch, name) = article::parse_inbox_key(key).ok_or_else(|| {
         Failure::new(
             Code::InvalidRequest,
-            format!("{key} is not where articles are dropped: that is inbox/{{projectId}}/{{batch}}/{{file}}"),
+            format!(
+                "{key} is not where articles are dropped: that is inbox/{{projectId}}/{{batch}}/{{file}}"
+            ),
         )
     })?;
     Ok((ProjectId::new(project)?, BatchId::new(batch)?, name))
@@ -255,7 +321,10 @@ fn version(object: &ObjectRef) -> &str {
 }
 
 fn is_about_the_project(code: Code) -> bool {
-    matches!(code, Code::ProjectNotFound | Code::ProjectInactive | Code::NoActiveCards)
+    matches!(
+        code,
+        Code::ProjectNotFound | Code::ProjectInactive | Code::NoActiveCards
+    )
 }
 
 fn code_of(error: &articles::ReadError) -> Code {

@@ -31,17 +31,22 @@ pub struct Plan {
 impl Plan {
     /// Plans a job; for one that is planned already, says where it stands.
     pub async fn handle(&self, cursor: Cursor) -> Result<Cursor> {
-        let job = self
-            .jobs
-            .read(&cursor.job_id)
-            .await?
-            .ok_or_else(|| Failure::new(Code::InternalError, format!("the job {} is not there", cursor.job_id)))?;
+        let job = self.jobs.read(&cursor.job_id).await?.ok_or_else(|| {
+            Failure::new(
+                Code::InternalError,
+                format!("the job {} is not there", cursor.job_id),
+            )
+        })?;
         if job.status != JobStatus::Accepted {
             return Ok(Cursor::of(&job));
         }
         let hash = job.pipeline.as_deref().unwrap_or_default();
         let pipeline = self.projects.pipeline(&job.project_id, hash).await?;
-        let limit = pipeline.settings.limits.article_bytes.unwrap_or(limits::ARTICLE_BYTES);
+        let limit = pipeline
+            .settings
+            .limits
+            .article_bytes
+            .unwrap_or(limits::ARTICLE_BYTES);
         let (text, meta) = self.read_article(&job, limit).await?;
         let change = job.start(text, meta, &pipeline, self.clock.now());
         let events = change.events.clone();
@@ -60,19 +65,30 @@ impl Plan {
         if source.size > limit {
             return Err(Failure::new(
                 Code::ArticleTooLarge,
-                format!("{} has {} bytes, {limit} are allowed", job.article.name, source.size),
+                format!(
+                    "{} has {} bytes, {limit} are allowed",
+                    job.article.name, source.size
+                ),
             ));
         }
         let bytes = self.objects.get(source).await?;
         let name = job.article.name.clone();
         // Taking a PDF apart is work for milliseconds to seconds: not on a thread that serves others.
         let read = tokio::task::spawn_blocking(move || {
-            let limits = articles::Limits { max_bytes: limit, ..articles::Limits::default() };
+            let limits = articles::Limits {
+                max_bytes: limit,
+                ..articles::Limits::default()
+            };
             articles::read(&name, &bytes, &limits)
         });
         let article = read
             .await
-            .map_err(|error| Failure::new(Code::InternalError, format!("reading the article ended early: {error}")))?
+            .map_err(|error| {
+                Failure::new(
+                    Code::InternalError,
+                    format!("reading the article ended early: {error}"),
+                )
+            })?
             .map_err(|error| {
                 let code = Code::from_name(error.code()).unwrap_or(Code::UnreadableArticle);
                 Failure::new(code, error.to_string())
@@ -81,14 +97,19 @@ impl Plan {
         let meta = ArticleMeta {
             title: said.title.clone().or(article.title),
             language: said.language.clone().or(article.language),
-            media_type: said.media_type.clone().or_else(|| Some(article.media_type.as_str().to_owned())),
+            media_type: said
+                .media_type
+                .clone()
+                .or_else(|| Some(article.media_type.as_str().to_owned())),
             other: said.other.clone(),
         };
         let text = if article.same_as_source {
             source.clone()
         } else {
             let key = article::submitted_key(&job.project_id, &job.job_id, "article.txt");
-            self.objects.put(Bucket::Articles, &key, article.text.into_bytes()).await?
+            self.objects
+                .put(Bucket::Articles, &key, article.text.into_bytes())
+                .await?
         };
         Ok((text, meta))
     }

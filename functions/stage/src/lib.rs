@@ -242,7 +242,7 @@ impl Stage {
                 Applied::Stale(now)
                     if now.status == JobStatus::Running && now.stages_done == job.stages_done =>
                 {
-                    job = now
+                    job = now;
                 }
                 Applied::Stale(now) => return Ok(Cursor::of(&now)),
             }
@@ -411,7 +411,7 @@ impl Stage {
                 Applied::Stale(now)
                     if now.status == JobStatus::Running && now.stages_done == job.stages_done =>
                 {
-                    job = now
+                    job = now;
                 }
                 // It was cancelled, or another try of this stage was faster: a late duplicate changes nothing.
                 Applied::Stale(now) => return Ok(Cursor::of(&now)),

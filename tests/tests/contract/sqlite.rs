@@ -1,4 +1,4 @@
-//! The adapters on SQLite and files, each on a disk of its own.
+//! The adapters on `SQLite` and files, each on a disk of its own.
 
 use std::sync::Arc;
 

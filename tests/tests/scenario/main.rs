@@ -1,5 +1,10 @@
 //! What users are promised, through the program as they start it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
+
 mod bad_inputs;
 mod big;
 mod card_changes;

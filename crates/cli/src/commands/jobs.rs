@@ -191,7 +191,7 @@ async fn retry(machine: &Machine, jobs: &[JobId]) -> Result<Exit> {
         };
         machine
             .queue
-            .send(Lane::Live, vec![IntakeMessage::Submission(submission)])
+            .send(Lane::Live, vec![IntakeMessage::Submission(Box::new(submission))])
             .await?;
         println!("{again}");
     }

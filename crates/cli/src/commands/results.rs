@@ -22,7 +22,7 @@ use crate::{
 const PAGE: usize = 200;
 
 enum Writer<W: Write> {
-    Csv(CsvTable<W>),
+    Csv(Box<CsvTable<W>>),
     Jsonl(JsonlTable<W>),
 }
 
@@ -40,9 +40,9 @@ pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export)
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
     let mut writer = match arguments.format {
-        Format::Csv => {
-            Writer::Csv(CsvTable::new(out, columns(&machine, &arguments).await?).map_err(trouble)?)
-        }
+        Format::Csv => Writer::Csv(Box::new(
+            CsvTable::new(out, columns(&machine, &arguments).await?).map_err(trouble)?,
+        )),
         Format::Jsonl => Writer::Jsonl(JsonlTable::new(out)),
     };
     let mut filter = JobFilter {

@@ -87,7 +87,7 @@ async fn watch_inbox(
                 Ok(()) => inbox.take(&file).await?,
                 // It may have been moved away, or its owner may yet make it readable.
                 Err(failure) => {
-                    tracing::warn!(key = %file.key, error = %failure, "a file in the inbox is left alone for now")
+                    tracing::warn!(key = %file.key, error = %failure, "a file in the inbox is left alone for now");
                 }
             }
         }

@@ -77,7 +77,7 @@ impl Submitter<'_> {
                 for (entry, message) in file? {
                     on_entry(&entry);
                     entries.push(entry);
-                    messages.extend(message.map(IntakeMessage::Submission));
+                    messages.extend(message.map(Box::new).map(IntakeMessage::Submission));
                 }
             }
             if !messages.is_empty() {

@@ -65,16 +65,25 @@ pub fn proceed(machine: &StateMachine, position: &mut Position) -> Step {
         let name = position.state.get_or_insert_with(|| machine.start_at.clone());
         match machine.states.get(name) {
             Some(State::Task(task)) => {
-                return Step::Run { resource: task.resource.clone(), timeout_seconds: task.timeout_seconds };
+                return Step::Run {
+                    resource: task.resource.clone(),
+                    timeout_seconds: task.timeout_seconds,
+                };
             }
             Some(State::Choice(choice)) => match choose(choice, &position.input) {
                 Some(next) => enter(position, next),
                 None => return Step::End(Ending::Failed),
             },
             Some(State::Wait(wait)) => {
-                let Some(seconds) = wait_seconds(wait, &position.input) else { return Step::End(Ending::Failed) };
+                let Some(seconds) = wait_seconds(wait, &position.input) else {
+                    return Step::End(Ending::Failed);
+                };
                 enter(position, &wait.next);
-                return Step::Sleep { millis: i64::try_from(seconds).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000) };
+                return Step::Sleep {
+                    millis: i64::try_from(seconds)
+                        .unwrap_or(i64::MAX / 1_000)
+                        .saturating_mul(1_000),
+                };
             }
             Some(State::Succeed) => return Step::End(Ending::Succeeded),
             Some(State::Fail(_)) | None => return Step::End(Ending::Failed),
@@ -86,9 +95,8 @@ pub fn proceed(machine: &StateMachine, position: &mut Position) -> Step {
 ///
 /// Returns how long to wait before [`proceed`], in milliseconds, or the end.
 pub fn settle(machine: &StateMachine, position: &mut Position, outcome: TaskOutcome, random: f64) -> Step {
-    let task = match position.state.as_ref().and_then(|name| machine.states.get(name)) {
-        Some(State::Task(task)) => task,
-        _ => return Step::End(Ending::Failed),
+    let Some(State::Task(task)) = position.state.as_ref().and_then(|name| machine.states.get(name)) else {
+        return Step::End(Ending::Failed);
     };
     match outcome {
         Ok(result) => match place(&task.result_path, position.input.take(), result) {
@@ -106,7 +114,11 @@ pub fn settle(machine: &StateMachine, position: &mut Position, outcome: TaskOutc
 fn recover(task: &Task, position: &mut Position, error: &TaskError, random: f64) -> Step {
     if let Some((index, retrier)) = matching(&task.retry, |retrier| &retrier.error_equals, &error.error) {
         position.retries.resize(task.retry.len(), 0);
-        if let Some(retries) = position.retries.get_mut(index).filter(|retries| **retries < retrier.max_attempts) {
+        if let Some(retries) = position
+            .retries
+            .get_mut(index)
+            .filter(|retries| **retries < retrier.max_attempts)
+        {
             let millis = delay_millis(retrier, *retries, random);
             *retries += 1;
             return Step::Sleep { millis };
@@ -156,11 +168,16 @@ fn place(path: &ResultPath, input: Value, result: Value) -> Option<Value> {
 }
 
 /// `States.ALL` matches everything.
-fn matching<'a, T>(items: &'a [T], errors: impl Fn(&T) -> &Vec<String>, error: &str) -> Option<(usize, &'a T)> {
-    items
-        .iter()
-        .enumerate()
-        .find(|(_, item)| errors(item).iter().any(|name| name == error || name == "States.ALL"))
+fn matching<'a, T>(
+    items: &'a [T],
+    errors: impl Fn(&T) -> &Vec<String>,
+    error: &str,
+) -> Option<(usize, &'a T)> {
+    items.iter().enumerate().find(|(_, item)| {
+        errors(item)
+            .iter()
+            .any(|name| name == error || name == "States.ALL")
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "bounded by a day")]
@@ -195,15 +212,27 @@ mod tests {
     }
 
     fn fails(error: &str) -> TaskOutcome {
-        Err(TaskError { error: error.into(), cause: "why".into() })
+        Err(TaskError {
+            error: error.into(),
+            cause: "why".into(),
+        })
     }
 
     #[test]
     fn the_cursor_says_where_to_go() {
         let machine = machine();
-        let run = |resource: &str, timeout_seconds| Step::Run { resource: resource.into(), timeout_seconds };
-        assert_eq!(proceed(&machine, &mut position("stage")), run("${StageFunctionArn}", 900));
-        assert_eq!(proceed(&machine, &mut position("finish")), run("${FinishFunctionArn}", 300));
+        let run = |resource: &str, timeout_seconds| Step::Run {
+            resource: resource.into(),
+            timeout_seconds,
+        };
+        assert_eq!(
+            proceed(&machine, &mut position("stage")),
+            run("${StageFunctionArn}", 900)
+        );
+        assert_eq!(
+            proceed(&machine, &mut position("finish")),
+            run("${FinishFunctionArn}", 300)
+        );
         let mut waiting = position("wait");
         assert_eq!(proceed(&machine, &mut waiting), Step::Sleep { millis: 7_000 });
         assert_eq!(proceed(&machine, &mut waiting), run("${StageFunctionArn}", 900));
@@ -216,15 +245,23 @@ mod tests {
         proceed(&machine, &mut at);
         let mut delays = Vec::new();
         loop {
-            let Step::Sleep { millis } = settle(&machine, &mut at, fails("ModelUnavailable"), 1.0) else { panic!() };
+            let Step::Sleep { millis } = settle(&machine, &mut at, fails("ModelUnavailable"), 1.0) else {
+                panic!()
+            };
             if at.state.as_deref() != Some("RunStage") {
                 break;
             }
             delays.push(millis);
         }
-        assert_eq!(delays, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+        assert_eq!(
+            delays,
+            [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
+        );
         assert_eq!(at.state.as_deref(), Some("CloseFailed"));
-        assert_eq!(at.input["error"], json!({"Error": "ModelUnavailable", "Cause": "why"}));
+        assert_eq!(
+            at.input["error"],
+            json!({"Error": "ModelUnavailable", "Cause": "why"})
+        );
     }
 
     #[test]
@@ -232,7 +269,10 @@ mod tests {
         let machine = machine();
         let mut at = position("stage");
         proceed(&machine, &mut at);
-        assert_eq!(settle(&machine, &mut at, fails("SchemaMismatch"), 0.5), Step::Sleep { millis: 0 });
+        assert_eq!(
+            settle(&machine, &mut at, fails("SchemaMismatch"), 0.5),
+            Step::Sleep { millis: 0 }
+        );
         assert_eq!(at.state.as_deref(), Some("CloseFailed"));
         settle(&machine, &mut at, Ok(json!({"anything": 1})), 0.0);
         assert_eq!(at.input["jobId"], "j", "the result of closing is thrown away");
@@ -246,7 +286,12 @@ mod tests {
         proceed(&machine, &mut at);
         for _ in 0..3 {
             settle(&machine, &mut at, fails("ModelTimeout"), 0.0);
-            settle(&machine, &mut at, Ok(json!({"jobId": "j", "stage": 2, "next": "stage", "waitSeconds": 0})), 0.0);
+            settle(
+                &machine,
+                &mut at,
+                Ok(json!({"jobId": "j", "stage": 2, "next": "stage", "waitSeconds": 0})),
+                0.0,
+            );
             assert!(matches!(proceed(&machine, &mut at), Step::Run { .. }));
             assert!(at.retries.is_empty());
         }

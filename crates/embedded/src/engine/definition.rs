@@ -206,7 +206,11 @@ impl StateMachine {
                 Ok((name, state))
             })
             .collect::<Result<_>>()?;
-        let machine = Self { start_at: document.start_at, states, timeout_seconds: document.timeout_seconds };
+        let machine = Self {
+            start_at: document.start_at,
+            states,
+            timeout_seconds: document.timeout_seconds,
+        };
         machine.check()?;
         Ok(machine)
     }
@@ -225,14 +229,19 @@ impl StateMachine {
 
     fn check(&self) -> Result<()> {
         if !self.states.contains_key(&self.start_at) {
-            return Err(refused(&format!("StartAt names {}, which is no state", self.start_at)));
+            return Err(refused(&format!(
+                "StartAt names {}, which is no state",
+                self.start_at
+            )));
         }
         let mut reached = BTreeSet::from([self.start_at.as_str()]);
         let mut open = vec![self.start_at.as_str()];
         while let Some(name) = open.pop() {
             for next in self.states.get(name).map(State::followers).unwrap_or_default() {
                 if !self.states.contains_key(next) {
-                    return Err(refused(&format!("state {name}: it leads to {next}, which is no state")));
+                    return Err(refused(&format!(
+                        "state {name}: it leads to {next}, which is no state"
+                    )));
                 }
                 if reached.insert(next) {
                     open.push(next);
@@ -255,9 +264,15 @@ impl State {
             "Task" => Self::Task(serde_json::from_value(value).map_err(said)?),
             "Choice" => Self::Choice(serde_json::from_value(value).map_err(said)?),
             "Wait" => Self::Wait(serde_json::from_value(value).map_err(said)?),
-            "Succeed" => serde_json::from_value::<Succeed>(value).map(|_| Self::Succeed).map_err(said)?,
+            "Succeed" => serde_json::from_value::<Succeed>(value)
+                .map(|_| Self::Succeed)
+                .map_err(said)?,
             "Fail" => Self::Fail(serde_json::from_value(value).map_err(said)?),
-            other => return Err(format!("its Type {other} is not known here (Task, Choice, Wait, Succeed, Fail are)")),
+            other => {
+                return Err(format!(
+                    "its Type {other} is not known here (Task, Choice, Wait, Succeed, Fail are)"
+                ));
+            }
         };
         state.check()?;
         Ok(state)
@@ -270,11 +285,19 @@ impl State {
             }
             Self::Choice(choice) if choice.choices.is_empty() => Err("it has no Choices".into()),
             Self::Task(task) => {
-                let errors = task.retry.iter().map(|r| &r.error_equals).chain(task.catch.iter().map(|c| &c.error_equals));
+                let errors = task
+                    .retry
+                    .iter()
+                    .map(|r| &r.error_equals)
+                    .chain(task.catch.iter().map(|c| &c.error_equals));
                 if errors.clone().any(Vec::is_empty) {
                     return Err("an ErrorEquals is empty".into());
                 }
-                if task.retry.iter().any(|retrier| retrier.backoff_rate < 1.0 || retrier.interval_seconds == 0) {
+                if task
+                    .retry
+                    .iter()
+                    .any(|retrier| retrier.backoff_rate < 1.0 || retrier.interval_seconds == 0)
+                {
                     return Err("a BackoffRate is below 1, or an IntervalSeconds is 0".into());
                 }
                 Ok(())
@@ -285,12 +308,18 @@ impl State {
 
     fn followers(&self) -> Vec<&str> {
         match self {
-            Self::Task(task) => {
-                task.catch.iter().map(|catcher| catcher.next.as_str()).chain([task.next.as_str()]).collect()
-            }
-            Self::Choice(choice) => {
-                choice.choices.iter().map(|rule| rule.next.as_str()).chain(choice.default.as_deref()).collect()
-            }
+            Self::Task(task) => task
+                .catch
+                .iter()
+                .map(|catcher| catcher.next.as_str())
+                .chain([task.next.as_str()])
+                .collect(),
+            Self::Choice(choice) => choice
+                .choices
+                .iter()
+                .map(|rule| rule.next.as_str())
+                .chain(choice.default.as_deref())
+                .collect(),
             Self::Wait(wait) => vec![&wait.next],
             Self::Succeed | Self::Fail(_) => Vec::new(),
         }
@@ -307,7 +336,10 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Re
 }
 
 fn refused(what: &str) -> Failure {
-    Failure::new(Code::InvalidRequest, format!("the state machine can't be run: {what}"))
+    Failure::new(
+        Code::InvalidRequest,
+        format!("the state machine can't be run: {what}"),
+    )
 }
 
 /// What the Amazon States Language says where nothing is said.
@@ -343,7 +375,14 @@ mod tests {
     fn our_state_machine_is_one_that_the_engine_runs() {
         let machine = StateMachine::parse(OURS).unwrap();
         let resources: Vec<_> = machine.resources().into_iter().collect();
-        assert_eq!(resources, ["${FinishFunctionArn}", "${PlanFunctionArn}", "${StageFunctionArn}"]);
+        assert_eq!(
+            resources,
+            [
+                "${FinishFunctionArn}",
+                "${PlanFunctionArn}",
+                "${StageFunctionArn}"
+            ]
+        );
     }
 
     #[test]
@@ -351,7 +390,11 @@ mod tests {
         let machine = StateMachine::parse(OURS).unwrap();
         for (name, state) in &machine.states {
             let State::Task(task) = state else { continue };
-            let named = task.retry.iter().map(|r| &r.error_equals).chain(task.catch.iter().map(|c| &c.error_equals));
+            let named = task
+                .retry
+                .iter()
+                .map(|r| &r.error_equals)
+                .chain(task.catch.iter().map(|c| &c.error_equals));
             for error in named.flatten() {
                 let ours = Code::from_name(error);
                 let theirs = error == "States.ALL" || error.starts_with("Lambda.");
@@ -366,14 +409,23 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_with_the_states_name() {
-        assert!(refusal(|v| v["States"]["Plan"]["Parameters"] = Value::Null).contains("state Plan: unknown field `Parameters`"));
-        assert!(refusal(|v| v["States"]["Hold"]["Type"] = "Map".into()).contains("state Hold: its Type Map"));
-        assert!(refusal(|v| v["States"]["Plan"]["Next"] = "Nowhere".into()).contains("Nowhere, which is no state"));
         assert!(
-            refusal(|v| v["States"]["NextStep"]["Choices"][0]["StringMatches"] = "a*".into()).contains("state NextStep")
+            refusal(|v| v["States"]["Plan"]["Parameters"] = Value::Null)
+                .contains("state Plan: unknown field `Parameters`")
+        );
+        assert!(refusal(|v| v["States"]["Hold"]["Type"] = "Map".into()).contains("state Hold: its Type Map"));
+        assert!(
+            refusal(|v| v["States"]["Plan"]["Next"] = "Nowhere".into())
+                .contains("Nowhere, which is no state")
+        );
+        assert!(
+            refusal(|v| v["States"]["NextStep"]["Choices"][0]["StringMatches"] = "a*".into())
+                .contains("state NextStep")
         );
         assert!(refusal(|v| v["States"]["Hold"]["SecondsPath"] = "$.a[0]".into()).contains("state Hold"));
         assert!(refusal(|v| v["QueryLanguage"] = "JSONata".into()).contains("QueryLanguage"));
-        assert!(refusal(|v| v["States"]["Lost"] = serde_json::json!({"Type": "Succeed"})).contains("state Lost"));
+        assert!(
+            refusal(|v| v["States"]["Lost"] = serde_json::json!({"Type": "Succeed"})).contains("state Lost")
+        );
     }
 }

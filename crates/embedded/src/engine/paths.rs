@@ -15,7 +15,10 @@ impl Path {
         }
         let fields: Vec<_> = fields.strip_prefix('.')?.split('.').map(str::to_owned).collect();
         let plain = |field: &String| {
-            !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            !field.is_empty()
+                && field
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
         fields.iter().all(plain).then_some(Self(fields))
     }
@@ -43,7 +46,9 @@ impl<'de> Deserialize<'de> for Path {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            de::Error::custom(format!("`{text}` is not a path of field names such as `$.error` (nothing else is known)"))
+            de::Error::custom(format!(
+                "`{text}` is not a path of field names such as `$.error` (nothing else is known)"
+            ))
         })
     }
 }
@@ -66,13 +71,25 @@ mod tests {
         let input = path.put(json!({"jobId": "x"}), json!("why")).unwrap();
         assert_eq!(input, json!({"jobId": "x", "error": {"Cause": "why"}}));
         assert_eq!(path.get(&input), Some(&json!("why")));
-        assert_eq!(Path::parse("$").unwrap().put(json!({}), json!(1)).unwrap(), json!(1));
+        assert_eq!(
+            Path::parse("$").unwrap().put(json!({}), json!(1)).unwrap(),
+            json!(1)
+        );
         assert_eq!(path.put(json!({"error": 3}), json!(1)), None);
     }
 
     #[test]
     fn what_is_no_plain_path_is_refused() {
-        for text in ["", "error", "$error", "$.", "$..a", "$.a[0]", "$.a.*", "$$.Execution.Id"] {
+        for text in [
+            "",
+            "error",
+            "$error",
+            "$.",
+            "$..a",
+            "$.a[0]",
+            "$.a.*",
+            "$$.Execution.Id",
+        ] {
             assert_eq!(Path::parse(text), None, "{text}");
         }
     }

@@ -31,7 +31,6 @@ pub struct Engine {
     at_once: usize,
 }
 
-
 /// How often the store is looked at for what another process put there, such as a retry by the
 /// command line beside `serve`.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -47,13 +46,23 @@ impl Engine {
         clock: Arc<dyn Clock>,
         at_once: usize,
     ) -> Result<Self> {
-        if let Some(missing) = machine.resources().into_iter().find(|name| !handlers.contains_key(*name)) {
+        if let Some(missing) = machine
+            .resources()
+            .into_iter()
+            .find(|name| !handlers.contains_key(*name))
+        {
             return Err(Failure::new(
                 Code::InvalidRequest,
                 format!("the state machine can't be run: nothing here handles {missing}"),
             ));
         }
-        Ok(Self { machine, handlers, store, clock, at_once: at_once.max(1) })
+        Ok(Self {
+            machine,
+            handlers,
+            store,
+            clock,
+            at_once: at_once.max(1),
+        })
     }
 
     /// Works executions until `stop` says true; then lets those that are in a handler go on to its
@@ -89,8 +98,13 @@ impl Engine {
 
     fn until_next_wake(&self) -> Result<Duration> {
         let now = self.clock.now();
-        let wake = self.store.next_wake()?.map(|wake| Duration::from_millis(wake.millis_since(now)));
-        Ok(wake.unwrap_or(LOOK_AGAIN).clamp(Duration::from_millis(1), LOOK_AGAIN))
+        let wake = self
+            .store
+            .next_wake()?
+            .map(|wake| Duration::from_millis(wake.millis_since(now)));
+        Ok(wake
+            .unwrap_or(LOOK_AGAIN)
+            .clamp(Duration::from_millis(1), LOOK_AGAIN))
     }
 
     /// Works one execution until it sleeps or ends.
@@ -107,11 +121,16 @@ impl Engine {
     async fn try_work(&self, execution: &mut Execution, stop: &watch::Receiver<bool>) -> Result<()> {
         loop {
             match advance::proceed(&self.machine, &mut execution.position) {
-                Step::Run { resource, timeout_seconds } => {
+                Step::Run {
+                    resource,
+                    timeout_seconds,
+                } => {
                     if *stop.borrow() {
                         return self.store.sleep(execution, self.clock.now()).await;
                     }
-                    let outcome = self.handle(&resource, &execution.position.input, timeout_seconds).await;
+                    let outcome = self
+                        .handle(&resource, &execution.position.input, timeout_seconds)
+                        .await;
                     match advance::settle(&self.machine, &mut execution.position, outcome, rand::random()) {
                         Step::Sleep { millis: 0 } => self.store.note(execution)?,
                         step => return self.lay_aside(execution, step).await,
@@ -125,7 +144,9 @@ impl Engine {
     async fn lay_aside(&self, execution: &Execution, step: Step) -> Result<()> {
         match step {
             Step::Sleep { millis } => {
-                self.store.sleep(execution, self.clock.now().plus_millis(millis)).await
+                self.store
+                    .sleep(execution, self.clock.now().plus_millis(millis))
+                    .await
             }
             Step::End(ending) => self.end(execution, ending).await,
             Step::Run { .. } => Ok(()),
@@ -138,7 +159,10 @@ impl Engine {
 
     async fn handle(&self, resource: &str, input: &Value, timeout_seconds: u64) -> TaskOutcome {
         let Some(handler) = self.handlers.get(resource) else {
-            return Err(TaskError { error: "States.Runtime".into(), cause: format!("nothing handles {resource}") });
+            return Err(TaskError {
+                error: "States.Runtime".into(),
+                cause: format!("nothing handles {resource}"),
+            });
         };
         // A panic in one article's handler is that article's error, as a Lambda that dies is.
         let handled = AssertUnwindSafe(handler.handle(input.clone())).catch_unwind();
