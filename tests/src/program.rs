@@ -93,15 +93,7 @@ fn binary() -> &'static Path {
             return PathBuf::from(folder).join("bedrock-diy");
         }
         let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--profile",
-                "quick",
-                "--package",
-                "bedrock-diy",
-                "--no-default-features",
-            ])
+            .args(["build", "--quiet", "--package", "bedrock-diy"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status()
             .expect("cargo can be started");
@@ -109,6 +101,6 @@ fn binary() -> &'static Path {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root.join("target"), PathBuf::from)
-            .join("quick/bedrock-diy")
+            .join("debug/bedrock-diy")
     })
 }

@@ -1,9 +1,10 @@
 //! Model quota: who may call when, decided before the call.
 //!
-//! Every caller is given a *slot*: the moment from which it may call. Slots are handed out in order
-//! and never shared, so that a thousand waiting stages come back one after the other, each once,
-//! instead of all at once and again (a retry storm). Where nobody said what the quota is, it is
-//! learnt: a throttled call halves the rate, an answered one raises it a little.
+//! Whoever wants to call joins a line and gets a *ticket*. The line moves as fast as the quota allows;
+//! who is not served yet is told when to ask again, and keeps the ticket. So a thousand waiting stages
+//! go one after the other instead of all at once and again (a retry storm). Where nobody said what the
+//! quota is, it is learnt: a throttled call closes the line for a while and halves its speed, an
+//! answered one raises it a little.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,73 +22,94 @@ pub struct Quota {
     pub tokens_per_minute: Option<u64>,
 }
 
-/// How the calls of one model are paced.
+/// A place in the line of a model: the request, and the tokens up to and with its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ticket {
+    request: f64,
+    tokens: f64,
+}
+
+/// The line of one model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pace {
-    /// When the next request slot is free, in milliseconds since the epoch (fractions matter: at
-    /// 60,000 requests a minute a slot is a millisecond).
-    next_request: f64,
-    /// When the next token slot is free, likewise.
-    next_tokens: f64,
-    /// The learnt rate, in requests per millisecond; `None` while nobody was throttled.
+    requests: Meter,
+    tokens: Meter,
+    /// When the meters were last moved on.
+    moved_at: Option<Timestamp>,
+    /// The learnt speed, in requests per millisecond; `None` while nobody was throttled.
     learnt: Option<f64>,
-    /// When the learnt rate was last halved.
+    /// When the learnt speed was last halved.
     halved_at: Option<Timestamp>,
-    /// Until when nobody is to call, because the service said so.
+    /// How often in a row the line was closed without an answer in between.
+    closings: u32,
+    /// Until when nobody is to call.
     closed_until: Option<Timestamp>,
-    /// How many calls were answered in the running second, and which second that is: what the rate is
-    /// learnt from.
+    /// The running second and the calls that were answered in it: what the first speed is learnt from.
     answered: (i64, u32),
-    /// Answered calls a second, as seen lately.
-    seen: f64,
+    /// The calls that were answered in the second before.
+    answered_before: u32,
 }
 
-/// How much of the quota's own minute may be used at once, after a quiet time, in milliseconds.
-const BURST_MILLIS: f64 = 1_000.0;
-/// A throttle says nothing new within this time: the calls in flight were all sent at the old rate.
+/// How many were let into the line, and how many of them are served.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Meter {
+    issued: f64,
+    served: f64,
+}
+
+/// How much of the quota may be used at once after a quiet time, in milliseconds.
+const BURST_MILLIS: i64 = 1_000;
+/// A throttle says nothing new within this time: the calls in flight were all sent at the old speed.
 const HALVING_MILLIS: u64 = 1_000;
-/// The slowest learnt rate: one request a second. A refused request costs nothing, and whoever asks
+/// The slowest learnt speed: one request a second. A refused request costs nothing, and whoever asks
 /// less often learns too late that the quota is free again.
 const SLOWEST: f64 = 0.001;
-/// Each answered call raises the learnt rate by a quarter of a request a second: by a quarter of itself
-/// every second, at any rate.
+/// Each answered call raises the learnt speed by a quarter of a request a second: by a quarter of itself
+/// every second, at any speed.
 const RAISE: f64 = 0.000_25;
+/// The line is closed for 1, 2, 4 … seconds, and for so many at most.
+const LONGEST_CLOSING_SECONDS: i64 = 16;
+/// Who has longer to wait than this is asked back half-way, because the speed may have risen; in
+/// milliseconds, as is the longest time between two questions.
+const ASK_BACK_MILLIS: f64 = 10_000.0;
+const LONGEST_WAIT_MILLIS: f64 = 300_000.0;
 
 impl Pace {
-    /// Takes a slot for a call that will use about `tokens` tokens of the quota: the moment from
-    /// which it may be made, `now` where there is no need to wait.
-    pub fn reserve(&mut self, quota: &Quota, tokens: u64, now: Timestamp) -> Timestamp {
-        let now_millis = now.millis() as f64;
-        let mut slot = now_millis;
-        let requests_per_milli = match (quota.requests_per_minute, self.learnt) {
-            (Some(limit), Some(learnt)) => Some(learnt.min(f64::from(limit) / 60_000.0)),
-            (Some(limit), None) => Some(f64::from(limit) / 60_000.0),
-            (None, learnt) => learnt,
-        };
-        if let Some(rate) = requests_per_milli {
-            self.next_request = self.next_request.max(now_millis - BURST_MILLIS) + 1.0 / rate;
-            slot = slot.max(self.next_request);
+    /// Joins the line for a call that will use about `tokens` tokens of the quota.
+    pub fn join(&mut self, quota: &Quota, tokens: u64, now: Timestamp) -> Ticket {
+        self.move_on(quota, now);
+        self.requests.issued += 1.0;
+        self.tokens.issued += tokens as f64;
+        Ticket {
+            request: self.requests.issued,
+            tokens: self.tokens.issued,
         }
-        if let Some(limit) = quota.tokens_per_minute {
-            let rate = (limit.max(1)) as f64 / 60_000.0;
-            self.next_tokens = self.next_tokens.max(now_millis - BURST_MILLIS) + tokens as f64 / rate;
-            slot = slot.max(self.next_tokens);
-        }
-        if let Some(closed) = self.closed_until {
-            slot = slot.max(closed.millis() as f64);
-        }
-        // Far below 2^53: milliseconds since 1970.
-        #[expect(clippy::cast_possible_truncation, reason = "a moment in this century")]
-        Timestamp::from_millis(slot.ceil() as i64)
     }
 
-    /// A call was throttled: the rate is halved, once for all calls that were sent at the old rate.
-    pub fn throttled(&mut self, now: Timestamp, retry_after_seconds: Option<u32>) {
-        if let Some(seconds) = retry_after_seconds {
-            let until = now.plus_millis(i64::from(seconds) * 1_000);
-            self.closed_until = Some(self.closed_until.map_or(until, |closed| closed.max(until)));
-        }
+    /// When the ticket's holder is to call, or to ask again: `now` where it is served.
+    pub fn turn(&mut self, quota: &Quota, ticket: Ticket, now: Timestamp) -> Timestamp {
+        self.move_on(quota, now);
+        let requests = self.requests.wait(ticket.request, self.request_speed(quota));
+        let tokens = self.tokens.wait(ticket.tokens, token_speed(quota));
+        let closed = self.closed_until.map_or(0, |closed| closed.millis_since(now)) as f64;
+        let wait = closed + requests.max(tokens);
+        let wait = if wait > ASK_BACK_MILLIS {
+            (wait / 2.0).clamp(ASK_BACK_MILLIS, LONGEST_WAIT_MILLIS)
+        } else {
+            wait
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "at most five minutes")]
+        now.plus_millis(wait.ceil() as i64)
+    }
+
+    /// The holder's call was throttled: its place is given back, the line closed for a while, and the
+    /// speed halved, once for all calls that were sent at the old one.
+    pub fn throttled(&mut self, quota: &Quota, now: Timestamp, retry_after_seconds: Option<u32>) {
+        self.move_on(quota, now);
+        self.requests.served -= 1.0;
+        let asked = retry_after_seconds.map(|seconds| now.plus_millis(i64::from(seconds) * 1_000));
+        self.closed_until = self.closed_until.max(asked);
         if self
             .halved_at
             .is_some_and(|halved| now.millis_since(halved) < HALVING_MILLIS)
@@ -95,30 +117,33 @@ impl Pace {
             return;
         }
         self.halved_at = Some(now);
-        let seen = (self.seen / 1_000.0).max(f64::from(self.answered.1) / 1_000.0);
-        let rate = match self.learnt {
-            Some(rate) => rate / 2.0,
-            None => seen,
-        };
-        self.learnt = Some(rate.max(SLOWEST));
-        self.next_request = self.next_request.max(now.millis() as f64);
+        let seconds = (1_i64 << self.closings.min(10)).min(LONGEST_CLOSING_SECONDS);
+        self.closings += 1;
+        self.closed_until = self.closed_until.max(Some(now.plus_millis(seconds * 1_000)));
+        let seen = f64::from(self.answered.1.max(self.answered_before)) / 1_000.0;
+        self.learnt = Some((self.learnt.unwrap_or(seen) / 2.0).max(SLOWEST));
     }
 
     /// A call was answered.
     pub fn answered(&mut self, now: Timestamp) {
+        self.closings = 0;
         let second = now.millis().div_euclid(1_000);
         if self.answered.0 == second {
             self.answered.1 += 1;
         } else {
-            self.seen = f64::from(self.answered.1);
+            self.answered_before = if self.answered.0 + 1 == second {
+                self.answered.1
+            } else {
+                0
+            };
             self.answered = (second, 1);
         }
-        if let Some(rate) = &mut self.learnt {
-            *rate += RAISE;
+        if let Some(speed) = &mut self.learnt {
+            *speed += RAISE;
         }
     }
 
-    /// Whether calls are paced at all.
+    /// Whether there is no line at all.
     #[must_use]
     pub fn is_free(&self, quota: &Quota, now: Timestamp) -> bool {
         self.learnt.is_none()
@@ -126,6 +151,49 @@ impl Pace {
             && quota.tokens_per_minute.is_none()
             && self.closed_until.is_none_or(|closed| closed <= now)
     }
+
+    fn request_speed(&self, quota: &Quota) -> Option<f64> {
+        let said = quota
+            .requests_per_minute
+            .map(|limit| f64::from(limit.max(1)) / 60_000.0);
+        match (said, self.learnt) {
+            (Some(said), Some(learnt)) => Some(said.min(learnt)),
+            (said, learnt) => said.or(learnt),
+        }
+    }
+
+    /// Serves as many as the time since the last look allows; a closed line does not move.
+    fn move_on(&mut self, quota: &Quota, now: Timestamp) {
+        let from = self.moved_at.map_or(now.plus_millis(-BURST_MILLIS), |moved| {
+            moved.max(self.closed_until.unwrap_or(moved))
+        });
+        let millis = now.millis_since(from) as f64;
+        self.requests.serve(self.request_speed(quota), millis);
+        self.tokens.serve(token_speed(quota), millis);
+        self.moved_at = Some(self.moved_at.map_or(now, |moved| moved.max(now)));
+    }
+}
+
+impl Meter {
+    fn serve(&mut self, speed: Option<f64>, millis: f64) {
+        self.served = match speed {
+            Some(speed) => {
+                (self.served + speed * millis).min(self.issued + (speed * BURST_MILLIS as f64).max(1.0))
+            }
+            None => self.issued,
+        };
+    }
+
+    /// How long until the ticket of this number is served, in milliseconds.
+    fn wait(&self, number: f64, speed: Option<f64>) -> f64 {
+        speed.map_or(0.0, |speed| ((number - self.served) / speed).max(0.0))
+    }
+}
+
+fn token_speed(quota: &Quota) -> Option<f64> {
+    quota
+        .tokens_per_minute
+        .map(|limit| limit.max(1) as f64 / 60_000.0)
 }
 
 #[cfg(test)]
@@ -136,65 +204,107 @@ mod tests {
         Timestamp::from_millis(1_000_000_000_000 + millis)
     }
 
-    /// The time between two slots, once what was saved up in a quiet time is used.
-    fn gap_at(pace: &mut Pace, now: Timestamp) -> u64 {
-        let slots: Vec<_> = (0..200)
-            .map(|_| pace.reserve(&Quota::default(), 0, now))
-            .collect();
-        slots[199].millis_since(slots[198])
+    fn requests(per_minute: u32) -> Quota {
+        Quota {
+            requests_per_minute: Some(per_minute),
+            tokens_per_minute: None,
+        }
     }
 
     #[test]
     fn without_a_quota_nobody_waits() {
         let mut pace = Pace::default();
-        assert!((0..1000).all(|_| pace.reserve(&Quota::default(), 1000, at(0)) == at(0)));
+        let unknown = Quota::default();
+        for _ in 0..1_000 {
+            let ticket = pace.join(&unknown, 1_000, at(0));
+            assert_eq!(pace.turn(&unknown, ticket, at(0)), at(0));
+        }
     }
 
     #[test]
-    fn slots_are_handed_out_in_order_and_never_shared() {
-        let quota = Quota {
-            requests_per_minute: Some(60),
-            tokens_per_minute: None,
-        };
-        let mut pace = Pace::default();
-        let slots: Vec<_> = (0..5).map(|_| pace.reserve(&quota, 0, at(0))).collect();
-        assert_eq!(slots, [at(0), at(1_000), at(2_000), at(3_000), at(4_000)]);
+    fn tickets_are_served_in_order_at_the_quotas_speed() {
+        let (mut pace, quota) = (Pace::default(), requests(60));
+        let tickets: Vec<_> = (0..5).map(|_| pace.join(&quota, 0, at(0))).collect();
+        let turns: Vec<_> = tickets
+            .iter()
+            .map(|ticket| pace.turn(&quota, *ticket, at(0)))
+            .collect();
+        assert_eq!(turns, [at(0), at(1_000), at(2_000), at(3_000), at(4_000)]);
+        assert_eq!(
+            pace.turn(&quota, tickets[2], at(2_000)),
+            at(2_000),
+            "who comes at its turn goes"
+        );
     }
 
     #[test]
-    fn tokens_pace_as_requests_do() {
+    fn tokens_are_a_line_of_their_own() {
         let quota = Quota {
             requests_per_minute: None,
             tokens_per_minute: Some(60_000),
         };
         let mut pace = Pace::default();
-        let slots: Vec<_> = (0..3).map(|_| pace.reserve(&quota, 2_000, at(0))).collect();
-        assert_eq!(slots, [at(1_000), at(3_000), at(5_000)]);
+        let tickets: Vec<_> = (0..3).map(|_| pace.join(&quota, 2_000, at(0))).collect();
+        let turns: Vec<_> = tickets
+            .iter()
+            .map(|ticket| pace.turn(&quota, *ticket, at(0)))
+            .collect();
+        assert_eq!(turns, [at(1_000), at(3_000), at(5_000)]);
     }
 
     #[test]
-    fn the_rate_is_learnt_from_throttles_and_recovers() {
-        let mut pace = Pace::default();
+    fn who_has_long_to_wait_is_asked_back_half_way() {
+        let (mut pace, quota) = (Pace::default(), requests(60));
+        let last = (0..101).map(|_| pace.join(&quota, 0, at(0))).last().unwrap();
+        assert_eq!(pace.turn(&quota, last, at(0)), at(50_000));
+        assert_eq!(pace.turn(&quota, last, at(50_000)), at(75_000));
+        assert_eq!(pace.turn(&quota, last, at(100_000)), at(100_000));
+    }
+
+    #[test]
+    fn the_speed_is_learnt_from_throttles_and_recovers() {
+        let (mut pace, unknown) = (Pace::default(), Quota::default());
         for call in 0..100 {
+            pace.join(&unknown, 0, at(call * 10));
             pace.answered(at(call * 10));
         }
-        pace.throttled(at(1_000), None);
-        pace.throttled(at(1_010), None);
-        let gap = gap_at(&mut pace, at(1_020));
+        pace.throttled(&unknown, at(1_000), None);
+        pace.throttled(&unknown, at(1_010), None);
+        let slow = pace.request_speed(&unknown).unwrap();
         assert!(
-            (5..=20).contains(&gap),
-            "about as fast as calls were answered, not {gap} ms"
+            (0.04..=0.06).contains(&slow),
+            "half of what was answered, not {slow}"
         );
         for call in 0..2_000 {
             pace.answered(at(2_000 + call));
         }
-        assert!(gap_at(&mut pace, at(5_000)) < gap);
+        assert!(pace.request_speed(&unknown).unwrap() > 2.0 * slow);
+    }
+
+    #[test]
+    fn a_line_that_was_closed_in_vain_is_closed_for_longer() {
+        let (mut pace, unknown) = (Pace::default(), Quota::default());
+        let mut now = 0;
+        let mut closings = Vec::new();
+        for _ in 0..6 {
+            let ticket = pace.join(&unknown, 0, at(now));
+            pace.throttled(&unknown, at(now), None);
+            let _ = ticket;
+            let closed = pace.closed_until.unwrap().millis_since(at(now));
+            closings.push(closed / 1_000);
+            now += i64::try_from(closed).unwrap();
+        }
+        assert_eq!(closings, [1, 2, 4, 8, 16, 16]);
+        pace.answered(at(now));
+        pace.throttled(&unknown, at(now + 1), None);
+        assert_eq!(pace.closed_until, Some(at(now + 1_001)));
     }
 
     #[test]
     fn nobody_calls_before_the_service_says_so() {
-        let mut pace = Pace::default();
-        pace.throttled(at(0), Some(30));
-        assert!(pace.reserve(&Quota::default(), 0, at(1)) >= at(30_000));
+        let (mut pace, unknown) = (Pace::default(), Quota::default());
+        pace.throttled(&unknown, at(0), Some(9));
+        let ticket = pace.join(&unknown, 0, at(1));
+        assert!(pace.turn(&unknown, ticket, at(1)) >= at(9_000));
     }
 }

@@ -8,7 +8,7 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     error::Result,
     ports::ModelQuota,
-    quota::{Pace, Quota},
+    quota::{Pace, Quota, Ticket},
     time::Timestamp,
 };
 
@@ -23,8 +23,8 @@ pub struct MemoryQuota {
 #[derive(Debug, Default)]
 struct Paced {
     pace: Pace,
-    /// Slots that were handed out and not used yet.
-    slots: HashMap<String, Timestamp>,
+    /// The places in the line, by their holders.
+    tickets: HashMap<String, Ticket>,
 }
 
 impl MemoryQuota {
@@ -56,21 +56,22 @@ impl ModelQuota for MemoryQuota {
     async fn reserve(&self, model: &str, tokens: u64, holder: &str, now: Timestamp) -> Result<Timestamp> {
         let quota = self.quota(model);
         Ok(self.with(model, |paced| {
-            if let Some(slot) = paced.slots.get(holder) {
-                return *slot;
-            }
-            if paced.pace.is_free(&quota, now) {
-                return now;
-            }
-            let slot = paced.pace.reserve(&quota, tokens, now);
-            paced.slots.insert(holder.to_owned(), slot);
-            slot
+            let ticket = match paced.tickets.get(holder) {
+                Some(ticket) => *ticket,
+                None if paced.pace.is_free(&quota, now) => return now,
+                None => {
+                    let ticket = paced.pace.join(&quota, tokens, now);
+                    paced.tickets.insert(holder.to_owned(), ticket);
+                    ticket
+                }
+            };
+            paced.pace.turn(&quota, ticket, now)
         }))
     }
 
     async fn answered(&self, model: &str, holder: &str, now: Timestamp) -> Result<()> {
         self.with(model, |paced| {
-            paced.slots.remove(holder);
+            paced.tickets.remove(holder);
             paced.pace.answered(now);
         });
         Ok(())
@@ -83,9 +84,14 @@ impl ModelQuota for MemoryQuota {
         now: Timestamp,
         retry_after_seconds: Option<u32>,
     ) -> Result<()> {
+        let quota = self.quota(model);
         self.with(model, |paced| {
-            paced.slots.remove(holder);
-            paced.pace.throttled(now, retry_after_seconds);
+            // Its holder keeps the ticket where it has one, and so its place in front of the others.
+            if !paced.tickets.contains_key(holder) {
+                let ticket = paced.pace.join(&quota, 0, now);
+                paced.tickets.insert(holder.to_owned(), ticket);
+            }
+            paced.pace.throttled(&quota, now, retry_after_seconds);
         });
         Ok(())
     }

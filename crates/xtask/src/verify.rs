@@ -32,29 +32,8 @@ pub(crate) fn verify() -> Outcome {
         ]),
     )?;
     step(
-        "The program, for the tests",
-        &mut cargo([
-            "build",
-            "--profile",
-            "quick",
-            "--package",
-            "bedrock-diy",
-            "--no-default-features",
-            "--locked",
-        ]),
-    )?;
-    step(
-        "The model server, for the tests",
-        &mut cargo([
-            "build",
-            "--profile",
-            "quick",
-            "--package",
-            "bedrock-diy-model-server",
-            "--features",
-            "program",
-            "--locked",
-        ]),
+        "Programs",
+        &mut cargo(["build", "--workspace", "--bins", "--locked"]),
     )?;
     let mut tests = if answers("cargo", &["nextest", "--version"]) {
         cargo(["nextest", "run", "--workspace", "--locked"])
@@ -64,7 +43,7 @@ pub(crate) fn verify() -> Outcome {
         );
         cargo(["test", "--workspace", "--locked"])
     };
-    step("Tests", tests.env("BEDROCK_DIY_PROGRAMS", target().join("quick")))?;
+    step("Tests", tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug")))?;
     step(
         "Examples in the docs",
         &mut cargo(["test", "--workspace", "--doc", "--locked"]),

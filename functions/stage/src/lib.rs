@@ -120,9 +120,8 @@ impl Stage {
                 .await;
         }
         self.check_budget(&job, &prepared)?;
-        let slot = self.reserve(&prepared).await?;
-        if let Some(wait) = self.longer_wait(slot).await {
-            return self.wait(job, &prepared, slot, wait).await;
+        if let Some(slot) = self.take_turn(&prepared).await? {
+            return self.wait(job, &prepared, slot).await;
         }
         match self.ask(&job, &prepared).await? {
             Asked::Output {
@@ -148,10 +147,7 @@ impl Stage {
                 self.pay(job, &prepared, &failure, usage).await?;
                 Err(failure)
             }
-            Asked::Throttled { slot } => {
-                let wait = Duration::from_millis(slot.millis_since(self.ports.clock.now()));
-                self.wait(job, &prepared, slot, wait).await
-            }
+            Asked::Throttled { slot } => self.wait(job, &prepared, slot).await,
         }
     }
 
@@ -196,26 +192,24 @@ impl Stage {
             .await
     }
 
-    /// Waits for a slot that is near; says how far one is that is not.
-    async fn longer_wait(&self, slot: Timestamp) -> Option<Duration> {
-        let wait = Duration::from_millis(slot.millis_since(self.ports.clock.now()));
-        if wait > SHORT_WAIT {
-            return Some(wait);
-        }
-        if !wait.is_zero() {
+    /// Takes the stage's turn at the model; waits here where it is near, and says when to ask again
+    /// where it is not.
+    async fn take_turn(&self, prepared: &Prepared) -> Result<Option<Timestamp>> {
+        loop {
+            let slot = self.reserve(prepared).await?;
+            let wait = Duration::from_millis(slot.millis_since(self.ports.clock.now()));
+            if wait.is_zero() {
+                return Ok(None);
+            }
+            if wait > SHORT_WAIT {
+                return Ok(Some(slot));
+            }
             tokio::time::sleep(wait).await;
         }
-        None
     }
 
     /// Notes that the job waits, and tells the state machine for how long.
-    async fn wait(
-        &self,
-        mut job: Job,
-        prepared: &Prepared,
-        slot: Timestamp,
-        wait: Duration,
-    ) -> Result<Cursor> {
+    async fn wait(&self, mut job: Job, prepared: &Prepared, slot: Timestamp) -> Result<Cursor> {
         loop {
             let now = self.ports.clock.now();
             if let Some(since) = job.waiting_since
@@ -236,7 +230,7 @@ impl Stage {
             match self.ports.jobs.apply(change).await? {
                 Applied::Done(job) => {
                     self.ports.bus.publish(&events).await?;
-                    let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+                    let seconds = u32::try_from(slot.millis_since(now).div_ceil(1_000)).unwrap_or(u32::MAX);
                     return Ok(Cursor::wait(job.job_id.clone(), job.next_stage(), seconds));
                 }
                 Applied::Stale(now)

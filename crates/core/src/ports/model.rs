@@ -28,18 +28,18 @@ pub trait Model: Send + Sync {
     ) -> Result<ModelAnswer>;
 }
 
-/// Model quota, shared by all callers of a model.
+/// Model quota, shared by all callers of a model: a line, see [`crate::quota`].
 #[async_trait]
 pub trait ModelQuota: Send + Sync {
-    /// Takes a slot for a call: the moment from which it may be made. `holder` names the caller (a
-    /// job's stage): asking again MUST give the holder its earlier slot while that is not used up,
-    /// so that a wait is served once and in order.
+    /// When a call may be made, or is to be asked for again: `now` where there is no need to wait.
+    /// `holder` names the caller (a job's stage): asking again MUST find it at its earlier place in the
+    /// line.
     async fn reserve(&self, model: &str, tokens: u64, holder: &str, now: Timestamp) -> Result<Timestamp>;
 
-    /// The holder's call ended, well or badly, but not by a throttle; its slot is used up.
+    /// The holder's call ended, well or badly, but not by a throttle; its place is used up.
     async fn answered(&self, model: &str, holder: &str, now: Timestamp) -> Result<()>;
 
-    /// The holder's call was throttled; its slot is used up.
+    /// The holder's call was throttled. It keeps its place.
     async fn throttled(
         &self,
         model: &str,
