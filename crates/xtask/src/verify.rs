@@ -35,6 +35,10 @@ pub(crate) fn verify() -> Outcome {
         "Programs",
         &mut cargo(["build", "--workspace", "--bins", "--locked"]),
     )?;
+    step(
+        "Examples in the docs",
+        &mut cargo(["test", "--workspace", "--doc", "--locked"]),
+    )?;
     let mut tests = if answers("cargo", &["nextest", "--version"]) {
         cargo(["nextest", "run", "--workspace", "--locked"])
     } else {
@@ -43,11 +47,7 @@ pub(crate) fn verify() -> Outcome {
         );
         cargo(["test", "--workspace", "--locked"])
     };
-    step("Tests", tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug")))?;
-    step(
-        "Examples in the docs",
-        &mut cargo(["test", "--workspace", "--doc", "--locked"]),
-    )
+    step("Tests", tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug")))
 }
 
 /// The linter over the state machine as it stands on AWS: with functions' names in place of the
