@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use bedrock_diy_core::{BatchId, JobId, ProjectId};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use bedrock_diy_core::{BatchId, ProjectId};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Runs articles through ordered prompt cards, each once, with results and history kept.
 ///
@@ -13,10 +13,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "bedrock-diy", version, after_long_help = AFTER)]
 pub struct Arguments {
     /// Where projects, jobs and results are kept [default: the user's data folder].
-    #[arg(long, global = true, env = "BEDROCK_DIY_DATA", value_name = "DIR")]
+    #[arg(long, global = true, env = "BEDROCK_DIY_DATA", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
     /// Your own entries for the model catalogue, in the format of models.toml.
-    #[arg(long, global = true, env = "BEDROCK_DIY_MODELS", value_name = "FILE")]
+    #[arg(long, global = true, env = "BEDROCK_DIY_MODELS", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub models: Option<PathBuf>,
     /// What is done.
     #[command(subcommand)]
@@ -29,17 +29,23 @@ Try it:
   bedrock-diy run articles/ --project news       runs a folder of articles
   bedrock-diy serve --project news               works what is dropped in the data folder's inbox/
 
+Stopping:
+  Ctrl-C lets answers that are being written come to their end, for half a minute at most, because
+  they are paid for; nothing new is begun. A second Ctrl-C stops at once. Nothing that is done is lost
+  either way.
+
 Which model answers:
   The model that the cards, the project or --model name, on Amazon Bedrock, with the credentials that
   the AWS command line would use. Where none is named, a small demo model on this machine, which is
   free and not good.
 
 Exit codes:
-  0    every article succeeded
-  1    some article failed; its row says why, and the same command tries it again
+  0    what was asked for is done; of `run`: every article succeeded
+  1    of `run`: some article failed; its row says why, and the same command tries it again
   2    what was asked for makes no sense (an argument, a project file, a model without credentials)
-  3    the machine is in the way (disk, data folder in use, network)
-  130  stopped by Ctrl-C; the same command goes on where it stopped
+  3    the machine is in the way (disk, data folder in use or of another version, network), or a
+       fault of bedrock-diy itself
+  130  stopped by Ctrl-C or a polite kill; the same command goes on where it stopped
 
 Logs go to standard error; RUST_LOG=info shows them, BEDROCK_DIY_LOG=json makes them JSON.";
 
@@ -49,18 +55,43 @@ pub enum Command {
     /// Writes a project to start from: project.yaml and a few cards, with every setting explained.
     Init(Init),
     /// Runs articles through a project's cards and writes the results.
+    ///
+    /// Each article passes the active cards in order. What has succeeded before is not run again, what
+    /// has failed is tried again from the stage that failed on, and an answer that was given before to
+    /// the same question is taken from the memo: change card 4 of 5, and only cards 4 and 5 are asked.
+    ///
+    /// Results are written when the run ends, however it ends: results.csv (for spreadsheets) and
+    /// results.jsonl (for programs) have a row an article and a column a card; articles/ has a folder
+    /// an article with a file a card, or error.txt.
     Run(Run),
     /// Works what is dropped in the inbox folder, until it is stopped.
+    ///
+    /// Drop files into inbox/PROJECT-ID/BATCH/ in the data folder; folders below are fine. A file is
+    /// taken when it no longer grows; hidden files and those that end in ~, .part or .crdownload are
+    /// left alone. Look at what came of them with `bedrock-diy jobs list`, and write their results
+    /// with `bedrock-diy results export`.
     Serve(Serve),
     /// Lists jobs, shows one, retries or cancels.
+    ///
+    /// A job is one article under one revision of the project's cards. Wherever a job is named, the
+    /// beginning of its id is enough where no other begins so.
     #[command(subcommand)]
     Jobs(Jobs),
     /// Writes results of finished jobs.
     #[command(subcommand)]
     Results(Results),
     /// Lists the models of the catalogue, with prices.
+    ///
+    /// The catalogue says what each model takes and costs; costs that are shown elsewhere are
+    /// estimates made from it. Other Bedrock models work too, without estimates; --models FILE adds
+    /// them, or your own prices.
     Models(Models),
     /// Prints a completion script for a shell.
+    ///
+    ///   bash  bedrock-diy completions bash > ~/.local/share/bash-completion/completions/bedrock-diy
+    ///   zsh   bedrock-diy completions zsh > a folder of $fpath, as _bedrock-diy
+    ///   fish  bedrock-diy completions fish > ~/.config/fish/completions/bedrock-diy.fish
+    #[command(verbatim_doc_comment)]
     Completions(Completions),
 }
 
@@ -68,6 +99,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Init {
     /// The folder to write; it need not exist.
+    #[arg(value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
     /// The project's name [default: the folder's].
     #[arg(long)]
@@ -81,15 +113,15 @@ pub struct Run {
     #[arg(required = true, value_name = "ARTICLES")]
     pub articles: Vec<PathBuf>,
     /// The project's folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub project: PathBuf,
     /// Where results are written: results.jsonl, results.csv, and a folder an article.
-    #[arg(long, value_name = "DIR", default_value = "results")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = "results")]
     pub out: PathBuf,
     /// Asks the model again, also for what it has answered before.
     #[arg(long)]
     pub fresh: bool,
-    /// How progress is shown.
+    /// How progress is shown. Beside answers that are streamed to a terminal, bars are lines.
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,
     /// Prints every stage's output while the model writes it (best with --concurrency 1).
@@ -128,7 +160,7 @@ pub enum Progress {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// A project's folder; may be given several times. Projects that were served before are known.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub project: Vec<PathBuf>,
     /// Ends when nothing is left to do, instead of waiting for more.
     #[arg(long)]
@@ -148,8 +180,13 @@ pub enum Jobs {
     /// Shows what happened to one job.
     Events(OneJob),
     /// Tries failed or cancelled jobs again, from the stage that failed on.
+    ///
+    /// A retry is a new job, whose id is printed; `bedrock-diy serve` works it. All failed ones:
+    ///
+    ///   bedrock-diy jobs list --all --status failed --json | jq -r .jobId | xargs bedrock-diy jobs retry
+    #[command(verbatim_doc_comment)]
     Retry(SomeJobs),
-    /// Cancels jobs that have not ended.
+    /// Cancels jobs that have not ended, also while `run` or `serve` works them.
     Cancel(SomeJobs),
 }
 
@@ -166,8 +203,14 @@ pub struct ListJobs {
     #[arg(long, value_enum)]
     pub status: Option<Status>,
     /// At most so many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: usize,
+    /// All of them.
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// Only those that were accepted before this job: the last one of the list before.
+    #[arg(long, value_name = "JOB")]
+    pub before: Option<String>,
     /// Prints JSON, one document a line.
     #[arg(long)]
     pub json: bool,
@@ -191,8 +234,8 @@ pub enum Status {
 /// A job.
 #[derive(Debug, Args)]
 pub struct OneJob {
-    /// The job's id.
-    pub job: JobId,
+    /// The job's id, or as much of its beginning as no other has.
+    pub job: String,
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
@@ -201,15 +244,18 @@ pub struct OneJob {
 /// Some jobs.
 #[derive(Debug, Args)]
 pub struct SomeJobs {
-    /// The jobs' ids.
+    /// The jobs' ids, or as much of their beginnings as no other has.
     #[arg(required = true)]
-    pub jobs: Vec<JobId>,
+    pub jobs: Vec<String>,
 }
 
 /// What can be done with results.
 #[derive(Debug, Subcommand)]
 pub enum Results {
-    /// Writes the results of finished jobs as one table: a row an article, a column a card.
+    /// Writes the results of finished jobs as one table: a row a job, a column a card.
+    ///
+    /// The newest come first. A job that was retried is told by its retry. An article that ran again
+    /// under changed cards has a row for each time; --batch picks one run.
     Export(Export),
 }
 
@@ -226,7 +272,7 @@ pub struct Export {
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     pub format: Format,
     /// The file to write [default: standard output].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
 }
 

@@ -19,6 +19,7 @@ use crate::{
     arguments::{Arguments, Command},
     exit::Exit,
     project_files,
+    terminal::{self, print},
 };
 
 /// Does what was typed.
@@ -30,12 +31,12 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
             let written = project_files::init(&init.dir, &project_name(&init))
                 .map_err(|error| Failure::new(Code::InvalidRequest, error.to_string()))?;
             for path in written {
-                println!("{}", path.display());
+                print(path.display())?;
             }
-            println!(
+            print(format_args!(
                 "\nNext: bedrock-diy run ARTICLES --project {}",
                 init.dir.display()
-            );
+            ))?;
             Ok(Exit::Success)
         }
         Command::Run(run) => run::run(&data, catalogue()?, run).await,
@@ -46,12 +47,15 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
         }
         Command::Models(models) => models::list(&catalogue()?, &models),
         Command::Completions(completions) => {
+            // Into memory first: the generator knows no way to fail.
+            let mut script = Vec::new();
             clap_complete::generate(
                 completions.shell,
                 &mut Arguments::command(),
                 "bedrock-diy",
-                &mut std::io::stdout(),
+                &mut script,
             );
+            print(String::from_utf8_lossy(&script).trim_end())?;
             Ok(Exit::Success)
         }
     }
@@ -69,7 +73,9 @@ pub fn log(arguments: &Arguments) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(|| terminal::Log)
+        // It would say on standard error that standard error can't be written.
+        .log_internal_errors(false);
     if std::env::var_os("BEDROCK_DIY_LOG").is_some_and(|format| format == "json") {
         builder.json().flatten_event(true).init();
     } else {

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use bedrock_diy_core::{Class, Failure};
+use bedrock_diy_core::{Class, Code, Failure};
+
+use crate::terminal;
 
 /// How the program ended. `bedrock-diy --help` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +30,10 @@ impl From<Exit> for ExitCode {
 /// Tells what went wrong, and says so in the exit code.
 #[must_use]
 pub fn report(failure: &Failure) -> ExitCode {
-    eprintln!("bedrock-diy: {}", failure.detail);
-    match failure.code.class() {
-        Class::Terminal => Exit::Usage,
-        Class::Retryable => Exit::Trouble,
+    terminal::say(format_args!("bedrock-diy: {}", failure.detail));
+    match (failure.code, failure.code.class()) {
+        (Code::InternalError, _) | (_, Class::Retryable) => Exit::Trouble,
+        (_, Class::Terminal) => Exit::Usage,
     }
     .into()
 }

@@ -1,7 +1,7 @@
 //! Articles on disk: what the arguments of `run` name.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -23,14 +23,19 @@ pub struct Input {
 ///
 /// What can't be read is an input too, with its reason: the batch goes on without it, and it is not
 /// lost from the results. Fails only where an argument names nothing at all.
-pub fn gather(arguments: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+///
+/// `ours` are files and folders that are no articles although they may lie among them: results of an
+/// earlier run, the project, the data folder. They are left out unless an argument names them.
+pub fn gather(arguments: &[PathBuf], ours: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+    // What is not there yet can't lie among the articles.
+    let ours: HashSet<PathBuf> = ours.iter().filter_map(|path| path.canonicalize().ok()).collect();
     let mut inputs = Vec::new();
     for argument in arguments {
         let metadata = fs::metadata(argument);
         match metadata {
             Ok(metadata) if metadata.is_dir() => {
                 let before = inputs.len();
-                walk(argument, argument, &mut inputs);
+                walk(argument, argument, &ours, &mut inputs);
                 if inputs.len() == before {
                     return Err(Failure::new(
                         Code::InvalidRequest,
@@ -53,7 +58,7 @@ pub fn gather(arguments: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     Ok(inputs)
 }
 
-fn walk(root: &Path, folder: &Path, inputs: &mut Vec<Input>) {
+fn walk(root: &Path, folder: &Path, ours: &HashSet<PathBuf>, inputs: &mut Vec<Input>) {
     let name = |path: &Path| printable(path.strip_prefix(root).unwrap_or(path));
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -76,11 +81,11 @@ fn walk(root: &Path, folder: &Path, inputs: &mut Vec<Input>) {
             .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         // A link to a folder is not followed: it may lead back up.
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-        if hidden {
+        if hidden || (!ours.is_empty() && path.canonicalize().is_ok_and(|path| ours.contains(&path))) {
             continue;
         }
         if is_folder {
-            walk(root, &path, inputs);
+            walk(root, &path, ours, inputs);
         } else {
             inputs.push(input(&path, name(&path)));
         }
@@ -127,12 +132,22 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 
 /// Two files of the same name, from two folders that were named, get a number.
 fn make_unique(inputs: &mut [Input]) {
+    let mut taken: HashSet<String> = inputs.iter().map(|input| input.name.clone()).collect();
     let mut count: HashMap<String, usize> = HashMap::new();
     for input in inputs {
-        let seen = count.entry(input.name.clone()).or_default();
+        let seen = count.entry(input.name.clone()).or_insert(0);
         *seen += 1;
-        if *seen > 1 {
-            input.name = format!("{} ({seen})", input.name);
+        if *seen == 1 {
+            continue;
+        }
+        // A file may be called "a.txt (2)" by its owner.
+        loop {
+            let name = format!("{} ({seen})", input.name);
+            if taken.insert(name.clone()) {
+                input.name = name;
+                break;
+            }
+            *seen += 1;
         }
     }
 }
@@ -161,7 +176,7 @@ mod tests {
         fs::create_dir(folder.path().join("sub")).unwrap();
         fs::write(folder.path().join("sub/a 기사 📰.txt"), "text").unwrap();
         std::os::unix::fs::symlink("nowhere", folder.path().join("a.txt")).unwrap();
-        let inputs = gather(&[folder.path().to_owned()]).unwrap();
+        let inputs = gather(&[folder.path().to_owned()], &[]).unwrap();
         let found: Vec<_> = inputs
             .iter()
             .map(|input| {
@@ -187,15 +202,37 @@ mod tests {
         for folder in &folders {
             fs::write(folder.path().join("a.txt"), "text").unwrap();
         }
-        let inputs = gather(&folders.each_ref().map(|folder| folder.path().to_owned())).unwrap();
+        fs::write(folders[0].path().join("a.txt (2)"), "text").unwrap();
+        let inputs = gather(&folders.each_ref().map(|folder| folder.path().to_owned()), &[]).unwrap();
         assert_eq!(
             inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
-            ["a.txt", "a.txt (2)"]
+            ["a.txt", "a.txt (2)", "a.txt (3)"]
+        );
+    }
+
+    #[test]
+    fn what_a_run_wrote_is_no_article_of_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["a.txt", "results/results.csv", "cards/10-a.md", "project.yaml"] {
+            fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+            fs::write(path(name), "text").unwrap();
+        }
+        let ours = ["results", "cards", "project.yaml", "not-there-yet"].map(path);
+        let names = |arguments: &[PathBuf]| {
+            let inputs = gather(arguments, &ours).unwrap();
+            inputs.into_iter().map(|input| input.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[folder.path().to_owned()]), ["a.txt"]);
+        assert_eq!(
+            names(&[path("results")]),
+            ["results.csv"],
+            "whoever names it means it"
         );
     }
 
     #[test]
     fn an_argument_that_names_nothing_is_an_error() {
-        assert!(gather(&["/nowhere/at/all".into()]).is_err());
+        assert!(gather(&["/nowhere/at/all".into()], &[]).is_err());
     }
 }

@@ -15,4 +15,5 @@ mod progress;
 pub mod project_files;
 mod push;
 pub mod results;
+mod terminal;
 mod text;

@@ -153,7 +153,7 @@ async fn start_demo(cache: PathBuf) -> Result<Arc<dyn Model>> {
 
     let trouble = |what: String| Failure::new(Code::ModelUnavailable, what);
     let loaded = tokio::task::spawn_blocking(move || {
-        let file = local::fetch(&cache, &mut |step| eprintln!("{step}"))
+        let file = local::fetch(&cache, &mut |step| crate::terminal::say(step))
             .map_err(|error| trouble(error.to_string()))?;
         local::LocalModel::load(&file).map_err(|error| trouble(error.to_string()))
     });

@@ -1,230 +1,195 @@
 //! What is shown while articles are worked.
 
+mod bars;
+mod tally;
+
 use std::{
     collections::HashMap,
-    io::{IsTerminal, Write},
+    io::{IsTerminal, stderr, stdout},
     time::{Duration, Instant},
 };
 
 use bedrock_diy_core::{
     JobId,
     event::{Event, Fact, StageDelta},
-    model::Usage,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 
+pub(crate) use tally::Tally;
+
+use self::bars::Bars;
 use crate::{
     arguments::Progress,
-    text::{dollars, duration, grouped, shortened},
+    terminal::{self, plain, plain_lines},
+    text::{dollars, duration, grouped},
 };
-
-/// What has happened in this run, counted from events.
-#[derive(Debug, Clone)]
-pub(crate) struct Tally {
-    /// Articles in all, those that were done before among them.
-    pub(crate) articles: usize,
-    /// Articles that have ended.
-    pub(crate) ended: usize,
-    /// Stages whose model was asked.
-    pub(crate) asked: u64,
-    /// Stages whose answer came from the memo.
-    pub(crate) from_memo: u64,
-    /// Tokens paid for.
-    pub(crate) usage: Usage,
-    /// Estimated dollars; none once a price was unknown.
-    pub(crate) cost: Option<f64>,
-    /// Since when.
-    pub(crate) began: Instant,
-}
-
-impl Tally {
-    pub(crate) fn new() -> Self {
-        Self {
-            articles: 0,
-            ended: 0,
-            asked: 0,
-            from_memo: 0,
-            usage: Usage::default(),
-            cost: Some(0.0),
-            began: Instant::now(),
-        }
-    }
-
-    /// Counts what was paid.
-    pub(crate) fn pay(&mut self, usage: Usage, cost: Option<f64>) {
-        self.usage += usage;
-        self.cost = self.cost.zip(cost).map(|(so_far, more)| so_far + more);
-    }
-
-    fn rate(&self) -> f64 {
-        (self.asked + self.from_memo) as f64 / self.began.elapsed().as_secs_f64().max(0.001)
-    }
-}
 
 /// Shows progress.
 pub(crate) struct Display {
     kind: Kind,
-    names: HashMap<JobId, String>,
-    stages: HashMap<JobId, u32>,
+    articles: HashMap<JobId, Article>,
     /// The stage whose answer is being printed.
     streaming: Option<(JobId, u32)>,
 }
 
 enum Kind {
-    Bars {
-        articles: ProgressBar,
-        now: ProgressBar,
-        _both: indicatif::MultiProgress,
-    },
+    Bars(Box<Bars>),
     Lines,
     None,
 }
 
+/// An article that is not done.
+#[derive(Debug)]
+struct Article {
+    name: String,
+    stages: u32,
+    done: u32,
+    /// What it is at; nothing before it is begun.
+    at: Option<At>,
+}
+
+/// What an article is at.
+#[derive(Debug)]
+struct At {
+    what: String,
+    since: Instant,
+}
+
 impl Display {
-    pub(crate) fn new(progress: Progress) -> Self {
-        let bars = match progress {
-            Progress::Auto => std::io::stderr().is_terminal(),
-            Progress::Bars => true,
-            Progress::Lines | Progress::None => false,
-        };
+    /// `streaming` says whether answers are printed as they are written.
+    pub(crate) fn new(progress: Progress, streaming: bool) -> Self {
+        // An answer that is being written ends somewhere within a line: there is no room for bars below.
+        let room = !(streaming && stdout().is_terminal());
+        let able = || stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let kind = match progress {
-            _ if bars => bars_on_stderr(),
             Progress::None => Kind::None,
-            _ => Kind::Lines,
+            Progress::Bars if room => Kind::Bars(Box::default()),
+            Progress::Auto if room && able() => Kind::Bars(Box::default()),
+            Progress::Auto | Progress::Bars | Progress::Lines => Kind::Lines,
         };
         Self {
             kind,
-            names: HashMap::new(),
-            stages: HashMap::new(),
+            articles: HashMap::new(),
             streaming: None,
         }
     }
 
-    /// Says something that stays on the screen.
-    pub(crate) fn say(&self, text: &str) {
-        match &self.kind {
-            Kind::Bars { articles, .. } => articles.suspend(|| eprintln!("{text}")),
-            Kind::Lines | Kind::None => eprintln!("{text}"),
-        }
-    }
-
-    /// A job that is to be shown by this name.
+    /// An article whose job is to be shown by this name.
     pub(crate) fn name(&mut self, job: &JobId, name: &str) {
-        self.names.insert(job.clone(), name.to_owned());
+        self.articles.insert(
+            job.clone(),
+            Article {
+                name: plain(name).into_owned(),
+                stages: 0,
+                done: 0,
+                at: None,
+            },
+        );
     }
 
     /// Shows what happened.
     pub(crate) fn event(&mut self, event: &Event, tally: &Tally) {
-        let name = self
-            .names
-            .get(&event.job_id)
-            .map_or_else(|| event.job_id.as_str(), String::as_str)
-            .to_owned();
-        if let Fact::JobStarted { stages } = &event.fact {
-            self.stages.insert(event.job_id.clone(), *stages);
+        if let Some(article) = self.articles.get_mut(&event.job_id) {
+            article.take(&event.fact);
         }
-        let stages = self.stages.get(&event.job_id).copied().unwrap_or_default();
-        let line = line(event, &name, stages, tally);
-        let ended = matches!(
-            event.fact,
-            Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. }
-        );
-        match &self.kind {
-            Kind::Bars { articles, now, .. } => {
-                articles.set_length(tally.articles as u64);
-                articles.set_position(tally.ended as u64);
-                articles.set_message(bar_message(tally));
-                if let Some(line) = line {
-                    now.set_message(shortened(&line, 100));
+        match &mut self.kind {
+            Kind::Bars(bars) => {
+                match &event.fact {
+                    Fact::JobStarted { .. } => bars.begin(&event.job_id),
+                    Fact::JobFailed { .. } | Fact::JobCancelled { .. } => {
+                        if let Some(line) = line(event, self.articles.get(&event.job_id), tally) {
+                            terminal::say(line);
+                        }
+                    }
+                    _ => {}
+                }
+                if bars.is_due() {
+                    bars.draw(&self.articles, tally);
                 }
             }
             Kind::Lines => {
-                if let Some(line) = line {
-                    eprintln!("{line}");
+                if let Some(line) = line(event, self.articles.get(&event.job_id), tally) {
+                    terminal::say(line);
                 }
             }
             Kind::None => {}
         }
-        if ended {
-            self.names.remove(&event.job_id);
-            self.stages.remove(&event.job_id);
+        if ends(&event.fact) {
+            self.articles.remove(&event.job_id);
+        }
+    }
+
+    /// A job that has ended, although nobody saw it.
+    pub(crate) fn forget(&mut self, job: &JobId) {
+        self.articles.remove(job);
+    }
+
+    /// Shows how time passes while nothing happens.
+    pub(crate) fn tick(&mut self, tally: &Tally) {
+        if let Kind::Bars(bars) = &mut self.kind {
+            bars.draw(&self.articles, tally);
         }
     }
 
     /// Prints a piece of an answer, under a heading where another stage's answer begins.
     pub(crate) fn delta(&mut self, delta: &StageDelta) {
         let stage = (delta.job_id.clone(), delta.stage);
-        let heading = (self.streaming.as_ref() != Some(&stage)).then(|| {
+        if self.streaming.as_ref() != Some(&stage) {
             let name = self
-                .names
+                .articles
                 .get(&delta.job_id)
-                .map_or_else(|| delta.job_id.as_str(), String::as_str);
-            format!("\n── {name} · {} ──", delta.prompt_id)
-        });
-        let print = || {
-            let mut out = std::io::stdout().lock();
-            // A reader that has gone away ends the show, not the work.
-            let _ = heading.map(|heading| writeln!(out, "{heading}"));
-            let _ = write!(out, "{}", delta.text);
-            let _ = out.flush();
-        };
-        match &self.kind {
-            Kind::Bars { articles, .. } => articles.suspend(print),
-            Kind::Lines | Kind::None => print(),
+                .map_or_else(|| delta.job_id.as_str(), |article| article.name.as_str());
+            terminal::stream(&format!("\n── {name} · {} ──\n", delta.prompt_id));
         }
+        terminal::stream(&plain_lines(&delta.text));
         self.streaming = Some(stage);
     }
 
     /// Ends a printed answer, so that what follows begins on a line of its own.
     pub(crate) fn end_stream(&mut self) {
         if self.streaming.take().is_some() {
-            println!();
+            terminal::stream("\n");
         }
     }
 
     /// Takes the bars away.
-    pub(crate) fn finish(&self) {
-        if let Kind::Bars { articles, now, .. } = &self.kind {
-            now.finish_and_clear();
-            articles.finish_and_clear();
+    pub(crate) fn finish(&mut self) {
+        self.end_stream();
+        if let Kind::Bars(bars) = &self.kind {
+            bars.finish();
         }
     }
 }
 
-fn bars_on_stderr() -> Kind {
-    let both = indicatif::MultiProgress::new();
-    let style =
-        |template| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let articles = both.add(ProgressBar::new(0));
-    articles.set_style(style("{bar:30} {pos}/{len} articles · {msg}").progress_chars("█▉▊▋▌▍▎▏ "));
-    let now = both.add(ProgressBar::new_spinner());
-    now.set_style(style("{spinner} {msg}"));
-    now.enable_steady_tick(Duration::from_millis(120));
-    Kind::Bars {
-        articles,
-        now,
-        _both: both,
+impl Article {
+    fn take(&mut self, fact: &Fact) {
+        let at = |what: String| {
+            Some(At {
+                what,
+                since: Instant::now(),
+            })
+        };
+        match fact {
+            Fact::JobStarted { stages } => self.stages = *stages,
+            Fact::StageStarted { prompt_id, .. } => self.at = at(prompt_id.to_string()),
+            Fact::JobWaiting { .. } => self.at = at("waits for model quota".to_owned()),
+            Fact::StageCompleted { stage, .. } => self.done = *stage,
+            _ => {}
+        }
     }
 }
 
-fn bar_message(tally: &Tally) -> String {
-    let eta = if tally.ended == 0 || tally.ended >= tally.articles {
-        String::new()
-    } else {
-        let left = (tally.articles - tally.ended) as f64 / tally.ended as f64;
-        format!(" · ETA {}", duration(tally.began.elapsed().mul_f64(left)))
-    };
-    format!(
-        "{:.1} stages/s · {} tokens · {}{eta}",
-        tally.rate(),
-        grouped(tally.usage.total()),
-        dollars(tally.cost)
+fn ends(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. }
     )
 }
 
-fn line(event: &Event, name: &str, stages: u32, tally: &Tally) -> Option<String> {
-    let count = || format!("[{}/{}]", tally.ended, tally.articles);
-    Some(match &event.fact {
+/// What happened as a line; nothing where it is not worth one.
+fn line(event: &Event, article: Option<&Article>, tally: &Tally) -> Option<String> {
+    let name = article.map_or_else(|| event.job_id.as_str(), |article| article.name.as_str());
+    let count = || format!("[{}/{}]", tally.ended, tally.articles());
+    let line = match &event.fact {
         Fact::StageCompleted {
             stage,
             prompt_id,
@@ -240,11 +205,10 @@ fn line(event: &Event, name: &str, stages: u32, tally: &Tally) -> Option<String>
                 let time = duration(Duration::from_millis(*model_ms));
                 format!("{} tokens, {}, {time}", grouped(usage.total()), dollars(*cost))
             };
-            let of = if stages == 0 {
-                String::new()
-            } else {
-                format!("/{stages}")
-            };
+            let of = article
+                .filter(|article| article.stages > 0)
+                .map(|article| format!("/{}", article.stages))
+                .unwrap_or_default();
             format!("        {name}: stage {stage}{of} {prompt_id}: {how}")
         }
         Fact::JobWaiting { stage, reason, until } => {
@@ -271,5 +235,6 @@ fn line(event: &Event, name: &str, stages: u32, tally: &Tally) -> Option<String>
             format!("        {name}: stage {stage} {prompt_id}: {code} ({tokens} tokens, {cost})")
         }
         Fact::JobAccepted { .. } | Fact::JobStarted { .. } | Fact::StageStarted { .. } => return None,
-    })
+    };
+    Some(plain(&line).into_owned())
 }

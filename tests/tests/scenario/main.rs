@@ -11,4 +11,5 @@ mod card_changes;
 mod delivery;
 mod kills;
 mod serving;
+mod terminal;
 mod throttles;

@@ -145,7 +145,7 @@ async fn two_processes_do_not_work_one_data_folder() {
         tokio::task::yield_now().await;
     }
     let second = program.run(project.run(1));
-    assert_eq!(second.code, Some(2));
+    assert_eq!(second.code, Some(3));
     assert!(
         second.stderr.contains("another bedrock-diy works in"),
         "{}",

@@ -1,114 +1,188 @@
 //! Follows the jobs of a run until each has ended.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bedrock_diy_core::{
     JobId,
     error::Result,
     event::{Event, Fact, StageDelta},
     ports::Jobs,
+    time::Timestamp,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    time,
+};
 
 use super::submit::Entry;
 use crate::{
     machine::Machine,
     progress::{Display, Tally},
+    terminal::{plain, say},
 };
+
+/// How often the time is shown while nothing happens.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Watches jobs; counts and shows what happens to them.
 pub(super) struct Follower<'a> {
-    pub(super) machine: &'a Machine,
-    pub(super) events: broadcast::Receiver<Arc<Event>>,
-    pub(super) deltas: Option<broadcast::Receiver<Arc<StageDelta>>>,
-    pub(super) display: Display,
+    machine: &'a Machine,
+    events: broadcast::Receiver<Arc<Event>>,
+    deltas: Option<broadcast::Receiver<Arc<StageDelta>>>,
+    display: Display,
+    /// What was counted.
     pub(super) tally: Tally,
-    pub(super) open: HashSet<JobId>,
+    /// Jobs that have not ended, with the stages that they have passed.
+    open: HashMap<JobId, u32>,
+    /// Whether events went by unseen, and the tally is not all.
+    missed: bool,
 }
 
-impl Follower<'_> {
-    /// An article of this run.
-    pub(super) fn add(&mut self, entry: &Entry) {
-        self.tally.articles += 1;
-        match &entry.job {
-            Ok(job) if !entry.done_before => {
-                self.display.name(job, &entry.name);
-                self.open.insert(job.clone());
-            }
-            Ok(_) => self.tally.ended += 1,
-            Err(failure) => {
-                self.tally.ended += 1;
-                self.display.say(&format!(
-                    "        {}: {}: {}",
-                    entry.name,
-                    failure.code,
-                    failure.message()
-                ));
-            }
+impl<'a> Follower<'a> {
+    /// Looks on from now on; at answers too where they are to be streamed.
+    pub(super) fn new(machine: &'a Machine, stream: bool, display: Display, tally: Tally) -> Self {
+        Self {
+            machine,
+            events: machine.bus.follow_events(),
+            deltas: stream.then(|| machine.bus.follow_deltas()),
+            display,
+            tally,
+            open: HashMap::new(),
+            missed: false,
         }
     }
 
-    /// Follows until every job has ended (true) or a stop is asked for (false).
-    pub(super) async fn follow(&mut self, mut stop: watch::Receiver<bool>) -> Result<bool> {
-        self.drop_ended().await?;
-        while !self.open.is_empty() {
+    /// Follows until every job of `entries` has ended (true) or a stop is asked for (false).
+    pub(super) async fn follow(
+        &mut self,
+        mut entries: mpsc::UnboundedReceiver<Entry>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<bool> {
+        let mut tick = time::interval(TICK);
+        let mut more = true;
+        while more || !self.open.is_empty() {
             tokio::select! {
                 biased;
+                _ = stop.changed() => return Ok(false),
+                entry = entries.recv(), if more => if let Some(entry) = entry {
+                    self.add(&entry);
+                } else {
+                    more = false;
+                    // What an earlier run left may have ended before it was known to be of this one.
+                    self.drop_ended().await?;
+                },
                 delta = next(&mut self.deltas) => if let Some(delta) = delta { self.display.delta(&delta) },
                 event = self.events.recv() => match event {
-                    Ok(event) => self.take(&event),
+                    Ok(event) => {
+                        // A job is told of before it begins, but by another way.
+                        while let Ok(entry) = entries.try_recv() {
+                            self.add(&entry);
+                        }
+                        self.take(&event);
+                    }
                     // Too slow for the events: the jobs themselves say how they stand.
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.drop_ended().await?,
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        self.missed = true;
+                        self.drop_ended().await?;
+                    }
                     Err(broadcast::error::RecvError::Closed) => return Ok(false),
                 },
-                _ = stop.changed() => return Ok(false),
+                _ = tick.tick() => self.display.tick(&self.tally),
             }
         }
         Ok(true)
     }
 
-    fn take(&mut self, event: &Event) {
-        if !self.open.contains(&event.job_id) {
-            return;
+    /// Ends the show. Where events went by unseen, what happened since `began` is counted again from
+    /// what is stored.
+    pub(super) async fn finish(&mut self, entries: &[Entry], began: Timestamp) -> Result<()> {
+        self.display.finish();
+        if !self.missed {
+            return Ok(());
         }
+        self.tally.forget_stages();
+        for job in entries.iter().filter_map(|entry| entry.job.as_ref().ok()) {
+            for event in self.machine.jobs.events(job, 0, usize::MAX >> 1).await? {
+                if event.at >= began {
+                    self.count(&event.fact);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An article of this run.
+    fn add(&mut self, entry: &Entry) {
+        self.tally.found += 1;
+        match &entry.job {
+            Ok(job) if !entry.done_before => {
+                self.display.name(job, &entry.name);
+                self.open.insert(job.clone(), 0);
+            }
+            Ok(_) => self.tally.ended += 1,
+            Err(failure) => {
+                self.tally.ended += 1;
+                let told = format!("        {}: {}: {}", entry.name, failure.code, failure.message());
+                say(plain(&told));
+            }
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        let Some(passed) = self.open.get_mut(&event.job_id) else {
+            return;
+        };
         match &event.fact {
+            Fact::StageCompleted { .. } => {
+                *passed += 1;
+                self.tally.open_stages += 1;
+                self.display.end_stream();
+            }
+            Fact::StageFailed { .. } => self.display.end_stream(),
+            Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. } => {
+                self.display.end_stream();
+                self.end(&event.job_id);
+            }
+            _ => {}
+        }
+        self.count(&event.fact);
+        self.display.event(event, &self.tally);
+    }
+
+    fn count(&mut self, fact: &Fact) {
+        match fact {
             Fact::StageCompleted {
                 memo_hit,
                 usage,
                 cost,
                 ..
             } => {
-                self.display.end_stream();
-                *(if *memo_hit {
-                    &mut self.tally.from_memo
-                } else {
-                    &mut self.tally.asked
-                }) += 1;
+                self.tally.stage_done(*memo_hit);
                 self.tally.pay(*usage, *cost);
             }
             Fact::StageFailed { usage, cost, .. } => {
-                self.display.end_stream();
-                self.tally.asked += 1;
+                self.tally.stage_done(false);
                 self.tally.pay(*usage, *cost);
-            }
-            Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. } => {
-                self.display.end_stream();
-                self.open.remove(&event.job_id);
-                self.tally.ended += 1;
             }
             _ => {}
         }
-        self.display.event(event, &self.tally);
+    }
+
+    fn end(&mut self, job: &JobId) {
+        if let Some(passed) = self.open.remove(job) {
+            self.tally.open_stages -= u64::from(passed);
+            self.tally.ended += 1;
+        }
     }
 
     async fn drop_ended(&mut self) -> Result<()> {
-        let open: Vec<_> = self.open.iter().cloned().collect();
+        let open: Vec<_> = self.open.keys().cloned().collect();
         for job_id in open {
             if let Some(job) = self.machine.jobs.read(&job_id).await?
                 && job.status.is_terminal()
             {
-                self.open.remove(&job_id);
-                self.tally.ended += 1;
+                self.end(&job_id);
+                self.display.forget(&job_id);
             }
         }
         Ok(())

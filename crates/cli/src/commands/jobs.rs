@@ -10,21 +10,25 @@ use bedrock_diy_core::{
     job::{Job, JobStatus, unknown_job},
     ports::{Applied, Clock, Executions, Jobs as _, Queue},
 };
-use bedrock_diy_embedded::JobFilter;
+use bedrock_diy_embedded::{JobFilter, JobRow};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::{
     arguments::{Jobs, ListJobs, OneJob, Status},
     exit::Exit,
     machine::Machine,
+    terminal::{plain, print, say},
     text::{dollars, duration, grouped, shortened},
 };
+
+/// Jobs read at once: a list of any length goes through in pages.
+const PAGE: usize = 500;
 
 /// Does what was asked for with jobs.
 pub(super) async fn jobs(data: &Path, catalogue: Catalogue, command: Jobs) -> Result<Exit> {
     let machine = Machine::open(data, Arc::new(catalogue))?;
     match command {
-        Jobs::List(list) => list_jobs(&machine, list),
+        Jobs::List(list) => list_jobs(&machine, list).await,
         Jobs::Show(one) => show(&machine, &one).await,
         Jobs::Events(one) => events(&machine, &one).await,
         Jobs::Retry(some) => retry(&machine, &some.jobs).await,
@@ -32,80 +36,130 @@ pub(super) async fn jobs(data: &Path, catalogue: Catalogue, command: Jobs) -> Re
     }
 }
 
-fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
-    let filter = JobFilter {
+async fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
+    let before = match &list.before {
+        Some(job) => Some(row_of(machine, &find(machine, job).await?.job_id)?),
+        None => None,
+    };
+    let mut filter = JobFilter {
         project: list.project,
         batch: list.batch,
         status: list.status.map(status),
-        before: None,
-        limit: list.limit,
+        before,
+        limit: PAGE,
     };
-    let found = machine.jobs.list(&filter)?;
-    if list.json {
-        for row in &found {
-            println!("{}", json(&row.job)?);
+    let most = if list.all { usize::MAX } else { list.limit };
+    let mut table = list_table();
+    let mut last = None;
+    let mut listed = 0;
+    while listed < most {
+        filter.limit = PAGE.min(most - listed);
+        let page = machine.jobs.list(&filter)?;
+        for row in &page {
+            if list.json {
+                print(json(&row.job)?)?;
+            } else {
+                table.add_row(list_row(&row.job));
+            }
         }
+        listed += page.len();
+        last = page.last().map(|row| row.job.job_id.clone());
+        filter.before = page.last().map(|row| row.row);
+        if page.len() < filter.limit {
+            break;
+        }
+    }
+    if list.json {
         return Ok(Exit::Success);
     }
+    if listed == 0 {
+        print("There are no such jobs.")?;
+        return Ok(Exit::Success);
+    }
+    print(table)?;
+    if let Some(last) = last.filter(|_| listed == most) {
+        filter.limit = 1;
+        if !machine.jobs.list(&filter)?.is_empty() {
+            print(format_args!(
+                "There are more: go on with --before {last}, or take --all."
+            ))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn list_table() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
         "Job", "Article", "Project", "Status", "Stages", "Tokens", "Cost", "Accepted",
     ]);
-    for row in &found {
-        let job = &row.job;
-        let status = job.error.as_ref().map_or_else(
-            || job.status.to_string(),
-            |error| format!("{} {}", job.status, error.code),
-        );
-        table.add_row([
-            job.job_id.to_string(),
-            shortened(&job.article.name, 40),
-            job.project_id.to_string(),
-            status,
-            format!("{}/{}", job.stages_done, job.stages),
-            grouped(job.usage.total()),
-            dollars(job.cost),
-            job.accepted_at.to_string(),
-        ]);
-    }
-    println!("{table}");
-    if found.len() == list.limit {
-        println!("There may be more: raise --limit.");
-    }
-    Ok(Exit::Success)
+    table
+}
+
+fn list_row(job: &Job) -> [String; 8] {
+    let status = job.error.as_ref().map_or_else(
+        || job.status.to_string(),
+        |error| format!("{} {}", job.status, error.code),
+    );
+    // How many stages it has is known once it is planned.
+    let stages = match job.stages {
+        0 => "-".to_owned(),
+        stages => format!("{}/{stages}", job.stages_done),
+    };
+    [
+        job.job_id.to_string(),
+        shortened(&plain(&job.article.name), 40),
+        job.project_id.to_string(),
+        status,
+        stages,
+        grouped(job.usage.total()),
+        dollars(job.cost),
+        job.accepted_at.to_string(),
+    ]
 }
 
 async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
     let job = find(machine, &one.job).await?;
-    let stages = machine.jobs.stages(&one.job).await?;
+    let stages = machine.jobs.stages(&job.job_id).await?;
     if one.json {
-        println!("{}", json(&serde_json::json!({ "job": job, "stages": stages }))?);
+        print(json(&serde_json::json!({ "job": job, "stages": stages }))?)?;
         return Ok(Exit::Success);
     }
-    println!("Job      {}", job.job_id);
-    println!(
+    print(format_args!("Job      {}", job.job_id))?;
+    print(format_args!(
         "Article  {} ({} bytes)",
-        job.article.name,
+        plain(&job.article.name),
         grouped(job.article.source.size)
-    );
-    println!("Project  {}, batch {}", job.project_id, job.batch);
-    println!("Status   {}", job.status);
+    ))?;
+    print(format_args!("Project  {}, batch {}", job.project_id, job.batch))?;
+    print(format_args!("Status   {}", job.status))?;
     if let Some(error) = &job.error {
-        println!("         {}: {}", error.code, error.message);
+        print(format_args!("         {}: {}", error.code, plain(&error.message)))?;
     }
     if let Some(earlier) = &job.retry_of {
-        println!("Retry of {earlier}");
+        print(format_args!("Retry of {earlier}"))?;
+    }
+    let later = JobId::of_retry(&job.job_id);
+    if machine.jobs.read(&later).await?.is_some() {
+        print(format_args!("Retried  as {later}"))?;
     }
     if let Some(ended) = job.ended_at {
         let time = std::time::Duration::from_millis(ended.millis_since(job.accepted_at));
-        println!("Time     {} (accepted {})", duration(time), job.accepted_at);
+        print(format_args!(
+            "Time     {} (accepted {})",
+            duration(time),
+            job.accepted_at
+        ))?;
     }
-    println!(
+    print(format_args!(
         "Cost     {}, {} tokens",
         dollars(job.cost),
         grouped(job.usage.total())
-    );
+    ))?;
+    if stages.is_empty() {
+        return Ok(Exit::Success);
+    }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -134,15 +188,15 @@ async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
             stage.output.key.clone(),
         ]);
     }
-    println!("{table}");
+    print(table)?;
     Ok(Exit::Success)
 }
 
 async fn events(machine: &Machine, one: &OneJob) -> Result<Exit> {
-    find(machine, &one.job).await?;
-    for event in machine.jobs.events(&one.job, 0, usize::MAX >> 1).await? {
+    let job = find(machine, &one.job).await?;
+    for event in machine.jobs.events(&job.job_id, 0, usize::MAX >> 1).await? {
         if one.json {
-            println!("{}", json(&event)?);
+            print(json(&event)?)?;
         } else {
             let facts = serde_json::to_value(&event.fact).map_err(|error| cannot_print(&error))?;
             let facts: Vec<_> = facts
@@ -152,70 +206,142 @@ async fn events(machine: &Machine, one: &OneJob) -> Result<Exit> {
                 .filter(|(key, _)| *key != "type")
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect();
-            println!(
+            print(format_args!(
                 "{:>4}  {}  {:<16} {}",
                 event.number,
                 event.at,
                 event.fact.name(),
                 facts.join(" ")
-            );
+            ))?;
         }
     }
     Ok(Exit::Success)
 }
 
 /// A retry is a new job: the old one stays as it ended, and its finished stages come from the memo.
-async fn retry(machine: &Machine, jobs: &[JobId]) -> Result<Exit> {
-    for job_id in jobs {
-        let job = find(machine, job_id).await?;
+async fn retry(machine: &Machine, jobs: &[String]) -> Result<Exit> {
+    // All are looked at before any is retried.
+    let mut ended = Vec::new();
+    for job in jobs {
+        let mut job = find(machine, job).await?;
+        // What was retried before goes on from where that ended.
+        while let Some(again) = machine.jobs.read(&JobId::of_retry(&job.job_id)).await? {
+            job = again;
+        }
         if !matches!(job.status, JobStatus::Failed | JobStatus::Cancelled) {
             return Err(Failure::new(
                 Code::InvalidRequest,
                 format!(
-                    "the job {job_id} is {}: only failed and cancelled jobs can be retried",
-                    job.status
+                    "the job {} is {}: only failed and cancelled jobs can be retried; nothing was retried",
+                    job.job_id, job.status
                 ),
             ));
         }
-        let again = JobId::of_retry(job_id);
+        ended.push(job);
+    }
+    for job in ended {
+        let again = JobId::of_retry(&job.job_id);
         let submission = Submission {
             job_id: again.clone(),
             project_id: job.project_id,
             batch: job.batch,
-            name: job.article.name,
-            object: job.article.source,
-            meta: job.article.meta,
+            article: job.article,
             session_id: job.session_id,
             fresh: false,
-            retry_of: Some(job_id.clone()),
+            retry_of: Some(job.job_id),
         };
         machine
             .queue
             .send(Lane::Live, vec![IntakeMessage::Submission(Box::new(submission))])
             .await?;
-        println!("{again}");
+        print(again)?;
     }
-    eprintln!("The retries are in the queue: `bedrock-diy serve` (running or started now) works them.");
+    say("The retries are in the queue: `bedrock-diy serve` (running or started now) works them.");
     Ok(Exit::Success)
 }
 
-async fn cancel(machine: &Machine, jobs: &[JobId]) -> Result<Exit> {
-    for job_id in jobs {
-        let mut job = find(machine, job_id).await?;
+async fn cancel(machine: &Machine, jobs: &[String]) -> Result<Exit> {
+    let mut found = Vec::new();
+    for job in jobs {
+        found.push(find(machine, job).await?);
+    }
+    for mut job in found {
         while !job.status.is_terminal() {
             let change = job.cancel("command line", machine.clock.now());
             job = match machine.jobs.apply(change).await? {
                 Applied::Done(job) | Applied::Stale(job) => job,
             };
         }
-        machine.executions.stop(job_id).await?;
-        println!("{job_id} {}", job.status);
+        machine.executions.stop(&job.job_id).await?;
+        print(format_args!("{} {}", job.job_id, job.status))?;
     }
     Ok(Exit::Success)
 }
 
-async fn find(machine: &Machine, job: &JobId) -> Result<Job> {
-    machine.jobs.read(job).await?.ok_or_else(|| unknown_job(job))
+/// The job of this id, or the one whose id begins so.
+async fn find(machine: &Machine, said: &str) -> Result<Job> {
+    // Ids have capitals; nobody types them.
+    let beginning = said.to_ascii_uppercase();
+    if let Ok(id) = JobId::new(beginning.clone()) {
+        return machine.jobs.read(&id).await?.ok_or_else(|| unknown_job(&id));
+    }
+    let is_beginning = !beginning.is_empty() && beginning.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let mut found = Vec::new();
+    if is_beginning {
+        every_job(machine, |row| {
+            if row.job.job_id.as_str().starts_with(&beginning) {
+                found.push(row.job);
+            }
+            // Two are enough to know that it says too little.
+            found.len() < 2
+        })?;
+    }
+    match (found.pop(), found.pop()) {
+        (Some(job), None) => Ok(job),
+        (Some(one), Some(other)) => Err(Failure::new(
+            Code::InvalidRequest,
+            format!(
+                "{said:?} is the beginning of several jobs' ids, such as {one} and {other}: write more of it",
+                one = one.job_id,
+                other = other.job_id
+            ),
+        )),
+        (None, _) => Err(Failure::new(
+            Code::InvalidRequest,
+            format!("no job's id is {said:?} or begins so: `bedrock-diy jobs list` lists them"),
+        )),
+    }
+}
+
+/// The job's place in the list.
+fn row_of(machine: &Machine, job: &JobId) -> Result<i64> {
+    let mut found = None;
+    every_job(machine, |row| {
+        found = (row.job.job_id == *job).then_some(row.row);
+        found.is_none()
+    })?;
+    found.ok_or_else(|| unknown_job(job))
+}
+
+/// Shows `look` every job, the newest first, until it says false.
+fn every_job(machine: &Machine, mut look: impl FnMut(JobRow) -> bool) -> Result<()> {
+    let mut filter = JobFilter {
+        limit: PAGE,
+        ..JobFilter::default()
+    };
+    loop {
+        let page = machine.jobs.list(&filter)?;
+        let is_last = page.len() < PAGE;
+        for row in page {
+            filter.before = Some(row.row);
+            if !look(row) {
+                return Ok(());
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 fn status(status: Status) -> JobStatus {

@@ -4,7 +4,7 @@ use bedrock_diy_core::{Code, Failure, catalogue::Catalogue, error::Result};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::json;
 
-use crate::{arguments::Models, exit::Exit, text::grouped};
+use crate::{arguments::Models, exit::Exit, terminal::print, text::grouped};
 
 /// Lists the catalogue.
 pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
@@ -16,7 +16,7 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
                 "inputPrice": family.price.map(|price| price.input), "outputPrice": family.price.map(|price| price.output),
                 "structuredOutput": family.structured_output, "source": family.source, "date": family.date,
             });
-            println!("{line}");
+            print(line)?;
         }
         return Ok(Exit::Success);
     }
@@ -48,7 +48,7 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
             family.date.clone(),
         ]);
     }
-    println!("{table}");
+    print(table)?;
     let default = catalogue.family(&catalogue.default_model).ok_or_else(|| {
         Failure::new(
             Code::InvalidRequest,
@@ -58,10 +58,10 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
             ),
         )
     })?;
-    println!(
+    print(format_args!(
         "The default on Bedrock is {} ({}).",
         catalogue.default_model, default.name
-    );
-    println!("Prices are estimates in US dollars; correct or add models with --models FILE.");
+    ))?;
+    print("Prices are estimates in US dollars; correct or add models with --models FILE.")?;
     Ok(Exit::Success)
 }

@@ -1,6 +1,11 @@
 //! `bedrock-diy results export`.
 
-use std::{fs::File, io::BufWriter, io::Write, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bedrock_diy_core::{
     Code, Failure, PromptId,
@@ -16,6 +21,7 @@ use crate::{
     exit::Exit,
     machine::Machine,
     results::{CsvTable, JsonlTable, Row},
+    terminal::read_by_somebody,
 };
 
 /// Jobs read at once: a table of any size goes through in pages.
@@ -29,20 +35,45 @@ enum Writer<W: Write> {
 /// Writes the table.
 pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export) -> Result<Exit> {
     let machine = Machine::open(data, Arc::new(catalogue))?;
-    let trouble = |error: std::io::Error| {
-        Failure::new(
-            Code::StorageUnavailable,
-            format!("the table can't be written: {error}"),
-        )
+    let cards = columns(&machine, &arguments).await?;
+    let Some(path) = &arguments.out else {
+        let out = BufWriter::new(std::io::stdout().lock());
+        return match write(&machine, &arguments, cards, out).await? {
+            Err(error) => read_by_somebody(Err(error)).map(|()| Exit::Success),
+            Ok(()) => Ok(Exit::Success),
+        };
     };
-    let out: Box<dyn Write> = match &arguments.out {
-        Some(path) => Box::new(BufWriter::new(File::create(path).map_err(trouble)?)),
-        None => Box::new(BufWriter::new(std::io::stdout().lock())),
+    // Beside the old table until it is whole.
+    let mut part = path.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = match File::create(&part) {
+        Ok(file) => write(&machine, &arguments, cards, BufWriter::new(file)).await?,
+        Err(error) => Err(error),
     };
+    written
+        .and_then(|()| std::fs::rename(&part, path))
+        .map_err(|error| {
+            Failure::new(
+                Code::StorageUnavailable,
+                format!("{} can't be written: {error}", path.display()),
+            )
+        })?;
+    Ok(Exit::Success)
+}
+
+/// Writes every row, or as many as the writer takes.
+async fn write(
+    machine: &Machine,
+    arguments: &Export,
+    cards: Vec<PromptId>,
+    out: impl Write,
+) -> Result<std::io::Result<()>> {
     let mut writer = match arguments.format {
-        Format::Csv => Writer::Csv(Box::new(
-            CsvTable::new(out, columns(&machine, &arguments).await?).map_err(trouble)?,
-        )),
+        Format::Csv => match CsvTable::new(out, cards) {
+            Ok(table) => Writer::Csv(Box::new(table)),
+            Err(error) => return Ok(Err(error)),
+        },
         Format::Jsonl => Writer::Jsonl(JsonlTable::new(out)),
     };
     let mut filter = JobFilter {
@@ -55,27 +86,27 @@ pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export)
         let page = machine.jobs.list(&filter)?;
         for found in page.iter().filter(|found| found.job.status.is_terminal()) {
             // A job that was tried again and ended well is told by the retry.
-            if found.job.status != JobStatus::Succeeded && superseded(&machine, &found.job.job_id).await? {
+            if found.job.status != JobStatus::Succeeded && superseded(machine, &found.job.job_id).await? {
                 continue;
             }
-            let row = Row::of_job(&machine, &found.job).await?;
-            match &mut writer {
+            let row = Row::of_job(machine, &found.job).await?;
+            let written = match &mut writer {
                 Writer::Csv(table) => table.write(&row),
                 Writer::Jsonl(table) => table.write(&row),
+            };
+            if written.is_err() {
+                return Ok(written);
             }
-            .map_err(trouble)?;
         }
         match page.last() {
             Some(last) if page.len() == PAGE => filter.before = Some(last.row),
             _ => break,
         }
     }
-    match writer {
+    Ok(match writer {
         Writer::Csv(table) => table.finish(),
         Writer::Jsonl(table) => table.finish(),
-    }
-    .map_err(trouble)?;
-    Ok(Exit::Success)
+    })
 }
 
 async fn superseded(machine: &Machine, job: &bedrock_diy_core::JobId) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! `bedrock-diy run`: works a set of articles off and writes the results.
 
-use std::{collections::HashSet, fs::File, io::BufWriter, path::Path, sync::Arc};
+use std::{fs::File, io::BufWriter, path::Path, sync::Arc};
 
 use bedrock_diy_core::{
     BatchId, Code, Failure, PromptId,
@@ -9,6 +9,7 @@ use bedrock_diy_core::{
     pipeline::PipelineRevision,
     ports::{Clock, Jobs},
 };
+use tokio::sync::mpsc;
 use ulid::Ulid;
 
 use super::{
@@ -26,12 +27,21 @@ use crate::{
     progress::{Display, Tally},
     push,
     results::{CsvTable, Folders, JsonlTable, Row},
+    terminal::say,
 };
 
 /// Runs the articles of `arguments`.
 pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Result<Exit> {
     let mut project = setup::read_project(&arguments.project, &catalogue)?;
-    let inputs = inputs::gather(&arguments.articles)?;
+    let inputs = inputs::gather(
+        &arguments.articles,
+        &[
+            arguments.out.clone(),
+            data.to_owned(),
+            arguments.project.join("project.yaml"),
+            arguments.project.join("cards"),
+        ],
+    )?;
     let choice = models::choose(
         std::slice::from_mut(&mut project),
         arguments.asking.model.as_deref(),
@@ -40,27 +50,27 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     .await?;
     setup::check_models(&project, &choice, &catalogue)?;
     let machine = Machine::open(data, Arc::new(catalogue))?;
-    let _lock = machine.data.lock()?;
-    let display = Display::new(arguments.progress);
-    display.say(&choice.notice);
+    let _lock = setup::lock(&machine)?;
+    say(&choice.notice);
 
     push::push(&machine, &project, &author()).await?;
     let pipeline = push::pin(&machine, &project, &choice.default_model).await?;
     let workers = setup::workers(&machine, &choice, arguments.asking.concurrency).await?;
     let (stopper, stop) = setup::stop_on_signal();
-    let mut follower = Follower {
-        machine: &machine,
-        events: machine.bus.follow_events(),
-        deltas: arguments.stream.then(|| machine.bus.follow_deltas()),
-        display,
-        tally: Tally::new(),
-        open: HashSet::new(),
-    };
+    let began = machine.clock.now();
+    let mut follower = Follower::new(
+        &machine,
+        arguments.stream,
+        Display::new(arguments.progress, arguments.stream),
+        Tally::new(
+            inputs.len(),
+            u32::try_from(pipeline.cards.len()).unwrap_or(u32::MAX),
+        ),
+    );
     let mut working = tokio::spawn(workers.run(stop.clone()));
 
-    let now = machine.clock.now();
     let run_id =
-        Ulid::from_parts(u64::try_from(now.millis()).unwrap_or_default(), rand::random()).to_string();
+        Ulid::from_parts(u64::try_from(began.millis()).unwrap_or_default(), rand::random()).to_string();
     let batch = BatchId::new(format!("run-{run_id}"))?;
     let submitter = Submitter {
         machine: &machine,
@@ -69,24 +79,34 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
         pipeline: &pipeline,
         fresh: arguments.fresh.then_some(run_id),
     };
-    let entries = submitter.submit(inputs, |entry| follower.add(entry)).await?;
-    let finished = tokio::select! {
-        finished = follower.follow(stop.clone()) => finished?,
-        ended = &mut working => {
-            ended.map_err(|error| Failure::new(Code::InternalError, format!("the workers ended early: {error}")))??;
-            false
+    let (entries, finished) = {
+        let (found, entries) = mpsc::unbounded_channel();
+        let submitting = async move {
+            let tell = |entry: &Entry| {
+                // Nobody listens after a stop.
+                let _ = found.send(entry.clone());
+            };
+            submitter.submit(inputs, tell).await
+        };
+        let worked = async { tokio::try_join!(submitting, follower.follow(entries, stop.clone())) };
+        tokio::pin!(worked);
+        tokio::select! {
+            worked = &mut worked => worked?,
+            ended = &mut working => {
+                ended.map_err(ended_early)??;
+                // A stop: every article is told of all the same, the unfinished ones as what they are.
+                (worked.await?.0, false)
+            }
         }
     };
     let _ = stopper.send(true);
     if !working.is_finished() {
-        working.await.map_err(|error| {
-            Failure::new(Code::InternalError, format!("the workers ended early: {error}"))
-        })??;
+        working.await.map_err(ended_early)??;
     }
-    follower.display.finish();
+    follower.finish(&entries, began).await?;
 
     let summary = write_results(&machine, &arguments.out, &pipeline, &entries).await?;
-    summary.print(&follower.tally, &arguments.out);
+    summary.print(&follower.tally, &arguments.out)?;
     Ok(match (finished, summary.all_succeeded()) {
         (false, _) => Exit::Interrupted,
         (true, false) => Exit::SomeFailed,
@@ -142,6 +162,10 @@ async fn row(machine: &Machine, entry: &Entry) -> Result<Row> {
         article: entry.name.clone(),
         ..row
     })
+}
+
+fn ended_early(error: tokio::task::JoinError) -> Failure {
+    Failure::new(Code::InternalError, format!("the workers ended early: {error}"))
 }
 
 /// Who saves revisions from this machine.

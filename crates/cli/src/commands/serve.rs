@@ -1,6 +1,6 @@
 //! `bedrock-diy serve`: works what lands in the inbox folder, as the bucket's notifications do on AWS.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use bedrock_diy_core::{
     Code, Failure,
@@ -15,7 +15,7 @@ use bedrock_diy_embedded::{Inbox, InboxFile};
 use tokio::sync::watch;
 
 use super::setup;
-use crate::{arguments::Serve, exit::Exit, machine::Machine, models, push};
+use crate::{arguments::Serve, exit::Exit, machine::Machine, models, push, terminal::say};
 
 /// How often the inbox is looked at. A file counts as whole when two looks found it the same.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,18 +32,18 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
         setup::check_models(project, &choice, &catalogue)?;
     }
     let machine = Machine::open(data, Arc::new(catalogue))?;
-    let _lock = machine.data.lock()?;
-    eprintln!("{}", choice.notice);
+    let _lock = setup::lock(&machine)?;
+    say(&choice.notice);
     for project in &projects {
         push::push(&machine, project, "serve").await?;
     }
     let inbox = Inbox::open(machine.data.inbox(), machine.database.clone())?;
     for project in machine.projects.projects()? {
-        eprintln!(
+        say(format_args!(
             "Drop articles into {}/{}/BATCH/",
             machine.data.inbox().display(),
             project.project_id
-        );
+        ));
     }
     let workers = setup::workers(&machine, &choice, arguments.asking.concurrency).await?;
     let (stopper, stop) = setup::stop_on_signal();
@@ -74,24 +74,42 @@ async fn watch_inbox(
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let mut looked = 0_u64;
+    let mut left_alone = LeftAlone::default();
+    let mut unreadable = None;
     while !*stop.borrow() {
-        let whole = inbox.look().map_err(|error| {
-            Failure::new(
-                Code::StorageUnavailable,
-                format!("the inbox folder can't be read: {error}"),
-            )
-        })?;
+        let whole = match inbox.look() {
+            Ok(whole) => {
+                unreadable = None;
+                whole
+            }
+            // A folder may be removed while it is looked at; the next look finds what is there then.
+            Err(error) => {
+                if unreadable.replace(error.kind()) != Some(error.kind()) {
+                    tracing::warn!(%error, "the inbox can't be looked at for now");
+                }
+                Vec::new()
+            }
+        };
         looked += 1;
+        let mut taken = 0;
         for file in whole {
             match take(machine, &file).await {
-                Ok(()) => inbox.take(&file).await?,
+                Ok(()) => {
+                    inbox.take(&file).await?;
+                    left_alone.forget(&file);
+                    taken += 1;
+                }
                 // It may have been moved away, or its owner may yet make it readable.
                 Err(failure) => {
-                    tracing::warn!(key = %file.key, error = %failure, "a file in the inbox is left alone for now");
+                    if left_alone.is_new(&file) {
+                        tracing::warn!(key = %file.key, error = %failure, "a file in the inbox is left alone for now");
+                    }
                 }
             }
         }
-        if until_idle && looked > 2 && !inbox.is_expecting() && is_idle(machine)? {
+        left_alone.looked(taken);
+        let expecting = inbox.is_expecting() && !left_alone.is_all();
+        if until_idle && looked > 2 && unreadable.is_none() && !expecting && is_idle(machine)? {
             return Ok(());
         }
         tokio::select! {
@@ -100,6 +118,35 @@ async fn watch_inbox(
         }
     }
     Ok(())
+}
+
+/// Files that could not be taken. They are tried at every look, and told of once.
+#[derive(Default)]
+struct LeftAlone {
+    files: HashMap<String, (u64, i64)>,
+    /// Looks in a row at which nothing was taken.
+    quiet: u32,
+}
+
+impl LeftAlone {
+    /// Whether this file, as it is now, was not left alone before.
+    fn is_new(&mut self, file: &InboxFile) -> bool {
+        let shape = (file.size, file.modified);
+        self.files.insert(file.key.clone(), shape) != Some(shape)
+    }
+
+    fn forget(&mut self, file: &InboxFile) {
+        self.files.remove(&file.key);
+    }
+
+    fn looked(&mut self, taken: usize) {
+        self.quiet = if taken == 0 { self.quiet + 1 } else { 0 };
+    }
+
+    /// Whether what is still expected are such files: a whole file would have been taken meanwhile.
+    fn is_all(&self) -> bool {
+        !self.files.is_empty() && self.quiet > 2
+    }
 }
 
 fn is_idle(machine: &Machine) -> Result<bool> {

@@ -3,12 +3,14 @@
 use std::{path::Path, sync::Arc};
 
 use bedrock_diy_core::{Code, Failure, catalogue::Catalogue, error::Result};
+use bedrock_diy_embedded::DataFolderLock;
 use tokio::sync::watch;
 
 use crate::{
     machine::{Machine, Workers},
     models::{Choice, Models},
     project_files::{FileFault, ProjectFiles},
+    terminal::say,
 };
 
 /// Reads a project's folder; says everything that is wrong with it at once.
@@ -31,6 +33,14 @@ fn refused(what: &str, faults: &[FileFault]) -> Failure {
     )
 }
 
+/// The right to work jobs. That another process has it is no mistake of whoever asks: it passes.
+pub(super) fn lock(machine: &Machine) -> Result<DataFolderLock> {
+    machine
+        .data
+        .lock()
+        .map_err(|failure| Failure::new(Code::StorageUnavailable, failure.detail))
+}
+
 /// Workers with their models.
 pub(super) async fn workers(machine: &Machine, choice: &Choice, concurrency: u16) -> Result<Workers> {
     let models = Models::new(machine.data.path().join("models"));
@@ -49,7 +59,7 @@ pub(super) fn stop_on_signal() -> (watch::Sender<bool>, watch::Receiver<bool>) {
     let signalled = sender.clone();
     tokio::spawn(async move {
         signal().await;
-        eprintln!("Stopping: what is being written is finished first. Ctrl-C again stops at once.");
+        say("Stopping: answers that are being written are finished first. Ctrl-C again stops at once.");
         let _ = signalled.send(true);
         signal().await;
         std::process::exit(crate::exit::Exit::Interrupted as i32);

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use bedrock_diy_core::{Code, job::JobStatus};
+use bedrock_diy_core::{Code, error::Result, job::JobStatus};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::{
     progress::Tally,
     results::Row,
+    terminal::print,
     text::{dollars, duration, grouped},
 };
 
@@ -44,7 +45,7 @@ impl Summary {
     }
 
     /// Prints the table.
-    pub(super) fn print(&self, tally: &Tally, out: &Path) {
+    pub(super) fn print(&self, tally: &Tally, out: &Path) -> Result<()> {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
         let before = if self.done_before == 0 {
@@ -87,10 +88,10 @@ impl Summary {
         ]);
         table.add_row(["Estimated cost".to_owned(), dollars(tally.cost)]);
         table.add_row(["Time".to_owned(), duration(tally.began.elapsed())]);
-        println!("{table}");
-        println!(
+        print(table)?;
+        print(format_args!(
             "Results: {0}/results.csv, {0}/results.jsonl, {0}/articles/",
             out.display()
-        );
+        ))
     }
 }

@@ -20,7 +20,9 @@ impl<W: Write> CsvTable<W> {
         out.write_all("\u{feff}".as_bytes())?;
         let mut writer = csv::Writer::from_writer(out);
         let fixed = ["article", "status", "error", "message"].into_iter();
-        writer.write_record(fixed.chain(cards.iter().map(PromptId::as_str)))?;
+        writer
+            .write_record(fixed.chain(cards.iter().map(PromptId::as_str)))
+            .map_err(io_error)?;
         Ok(Self { writer, cards })
     }
 
@@ -38,15 +40,24 @@ impl<W: Write> CsvTable<W> {
         });
         let fixed = [row.article.as_str(), row.status.as_str(), code, message].into_iter();
         for cell in fixed.chain(outputs) {
-            self.writer.write_field(no_formula(cell).as_bytes())?;
+            self.writer
+                .write_field(no_formula(cell).as_bytes())
+                .map_err(io_error)?;
         }
-        self.writer.write_record(None::<&[u8]>)?;
-        Ok(())
+        self.writer.write_record(None::<&[u8]>).map_err(io_error)
     }
 
     /// Ends the table.
     pub fn finish(mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+/// What the disk or the reader said, as it said it.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 
