@@ -77,6 +77,16 @@ impl MediaType {
         })
     }
 
+    /// Whether a file of this kind may hold many articles, which [`crate::records`] reads one by one; a file of any
+    /// other kind is one article, for [`crate::read`].
+    ///
+    /// This is about the kind that a *name* promises ([`MediaType::from_name`]): whether the file does hold records
+    /// is known when it is read.
+    #[must_use]
+    pub fn holds_many(self) -> bool {
+        matches!(self, Self::Json | Self::JsonLines)
+    }
+
     /// The kind that the bytes alone show; `None` for anything that holds no article that we can read.
     #[must_use]
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
@@ -114,6 +124,15 @@ mod tests {
             Some(MediaType::Html)
         );
         assert_eq!(MediaType::from_mime("image/png"), None);
+    }
+
+    #[test]
+    fn json_and_json_lines_hold_many_articles_and_nothing_else_does() {
+        let many: Vec<_> = ALL
+            .into_iter()
+            .filter(|media_type| media_type.holds_many())
+            .collect();
+        assert_eq!(many, [MediaType::Json, MediaType::JsonLines]);
     }
 
     #[test]
