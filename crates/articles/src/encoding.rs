@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{
+    DecoderResult, Encoding, GB18030, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252,
+};
 
 use crate::ReadError;
 use crate::source::Source;
@@ -45,8 +47,10 @@ pub(crate) fn decode<'a>(
         })
         .ok_or_else(|| {
             source.unreadable(format!(
-                "its bytes are not valid in the encoding {}, which it seems to be in; save it as UTF-8",
-                encoding.name()
+                "its bytes are not valid in the encoding {}, which it seems to be in (the first of them in line {}); \
+                 save it as UTF-8",
+                encoding.name(),
+                first_broken_line(body, encoding)
             ))
         })
 }
@@ -93,15 +97,25 @@ fn detect(bytes: &[u8], declared: Option<&'static Encoding>) -> Option<&'static 
     } else {
         guess(bytes)
     };
-    if guessed.is_single_byte() {
-        // A single broken byte rules out the encoding that it is in, and a single-byte encoding accepts nearly all.
-        return Some(if is_damaged_utf8(bytes) {
+    if is_western(bytes, guessed) && !is_damaged_utf8(bytes) {
+        return Some(WINDOWS_1252);
+    }
+    // A single broken byte rules out the encoding that it is in, and then a single-byte encoding is guessed, which accepts
+    // nearly all, or Shift_JIS, which accepts as katakana what is Hangul in EUC-KR.
+    let voted = || damaged_multi_byte(bytes);
+    Some(if guessed.is_single_byte() {
+        if is_damaged_utf8(bytes) {
             UTF_8
         } else {
-            damaged_multi_byte(bytes).unwrap_or(guessed)
-        });
-    }
-    Some(guessed)
+            voted().unwrap_or(guessed)
+        }
+    } else if guessed == SHIFT_JIS {
+        voted()
+            .filter(|voted| decode_all(bytes, voted).is_none())
+            .unwrap_or(guessed)
+    } else {
+        guessed
+    })
 }
 
 /// The encoding that the bytes look most like, judged by how often their characters follow one another.
@@ -109,6 +123,20 @@ fn guess(bytes: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(bytes, true);
     superset(detector.guess(None, Utf8Detection::Allow))
+}
+
+/// Whether this is a text in English or nearly so, with a rare `£` or `é`. One or two such bytes tell the detector
+/// nothing, and it has guessed `Ł` of Polish or a Chinese character before; where a language has more letters than those
+/// of ASCII, they are several in a hundred.
+fn is_western(bytes: &[u8], guessed: &'static Encoding) -> bool {
+    let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    // Words in another script are runs of such bytes.
+    let longest_run = if guessed.is_single_byte() { 2 } else { 1 };
+    let is_run = |run: &[u8]| run.len() > longest_run;
+    high > 0
+        && high * 100 < bytes.len()
+        && !bytes.split(u8::is_ascii).any(is_run)
+        && decode_all(bytes, WINDOWS_1252).is_some()
 }
 
 /// Whether the bytes hold more characters in UTF-8 than breaks of it. By chance that happens in no other encoding.
@@ -166,6 +194,26 @@ fn decode_all<'a>(bytes: &'a [u8], encoding: &'static Encoding) -> Option<Cow<'a
     (!encoding.is_single_byte() || !has_unassigned()).then_some(text)
 }
 
+/// The line, counted from 1, of the first bytes that have no meaning in the encoding.
+fn first_broken_line(bytes: &[u8], encoding: &'static Encoding) -> usize {
+    const CHUNK: usize = 4_096;
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let mut chunk = String::with_capacity(CHUNK);
+    let (mut line, mut at) = (1, 0);
+    loop {
+        let (result, read) = decoder.decode_to_string_without_replacement(&bytes[at..], &mut chunk, true);
+        at += read;
+        let unassigned = chunk
+            .find(|c| matches!(c, '\u{80}'..='\u{9f}') && c != '\u{85}')
+            .filter(|_| encoding.is_single_byte());
+        line += chunk[..unassigned.unwrap_or(chunk.len())].matches('\n').count();
+        if result != DecoderResult::OutputFull || unassigned.is_some() {
+            return line;
+        }
+        chunk.clear();
+    }
+}
+
 /// UTF-16 without a byte order mark, in the byte order in which it reads as text.
 ///
 /// Only asked for bytes with many control characters: text in UTF-16 has them in its spaces, line ends, digits and
@@ -173,7 +221,7 @@ fn decode_all<'a>(bytes: &'a [u8], encoding: &'static Encoding) -> Option<Cow<'a
 fn bare_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let little = plausibility(bytes, u16::from_le_bytes);
     let big = plausibility(bytes, u16::from_be_bytes);
-    let (encoding, share) = if little >= big {
+    let (encoding, (share, _)) = if little >= big {
         (UTF_16LE, little)
     } else {
         (UTF_16BE, big)
@@ -181,12 +229,13 @@ fn bare_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     (share >= 0.9).then_some(encoding)
 }
 
-/// The share of characters that belong to the text's main script or to what every script uses.
-fn plausibility(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> f64 {
+/// The share of characters that belong to the text's main script or to what every script uses; and that of the latter
+/// alone, because ASCII in the wrong order is a text of rare Han characters.
+fn plausibility(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> (f64, f64) {
     const UNITS: usize = 20_000;
     let (pairs, rest) = bytes.as_chunks::<2>();
     if !rest.is_empty() {
-        return 0.0;
+        return (0.0, 0.0);
     }
     let mut scripts = [0_usize; 5];
     let (mut common, mut total) = (0_usize, 0_usize);
@@ -206,7 +255,8 @@ fn plausibility(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> f64 {
         }
     }
     let main = scripts.into_iter().max().unwrap_or_default();
-    (common + main) as f64 / total.max(1) as f64
+    let share = |count: usize| count as f64 / total.max(1) as f64;
+    (share(common + main), share(common))
 }
 
 #[cfg(test)]
@@ -239,6 +289,7 @@ mod tests {
     fn utf16_without_a_mark_is_told_from_binary_data_in_either_order() {
         for text in [
             "The bridge opens.\n",
+            "Bridge",
             "다리가 금요일에 열린다.\n",
             "大桥周五开放。共三年。",
         ] {
@@ -253,15 +304,24 @@ mod tests {
     #[test]
     fn a_broken_byte_names_the_encoding_that_was_tried() {
         let limits = Limits::default();
-        let mut bytes = b"\xff\xfe".to_vec();
-        bytes.extend("half".encode_utf16().flat_map(u16::to_le_bytes));
-        bytes.push(b'!');
-        let source = Source::new("a.txt", &bytes, &limits).unwrap();
-        assert!(
-            decode(&source, None)
-                .unwrap_err()
-                .to_string()
-                .contains("UTF-16LE")
-        );
+        let mut utf16 = b"\xff\xfe".to_vec();
+        utf16.extend("one\nhalf".encode_utf16().flat_map(u16::to_le_bytes));
+        utf16.push(b'!');
+        let mut utf8 = "다리가 열린다.\n".repeat(5_000).into_bytes();
+        utf8.extend(b"\xeb\x8b ");
+        let mut korean = encoding_rs::EUC_KR
+            .encode(&"다리가 금요일에 열린다.\n".repeat(20))
+            .0
+            .into_owned();
+        korean.extend(b"\xb4 \n");
+        for (bytes, encoding, line) in [
+            (utf16, "UTF-16LE", "line 2)"),
+            (utf8, "UTF-8", "line 5001)"),
+            (korean, "EUC-KR", "line 21)"),
+        ] {
+            let source = Source::new("a.txt", &bytes, &limits).unwrap();
+            let said = decode(&source, None).unwrap_err().to_string();
+            assert!(said.contains(encoding) && said.contains(line), "{said}");
+        }
     }
 }

@@ -87,3 +87,28 @@ fn a_short_korean_headline_is_told_from_chinese_and_japanese() {
     let (bytes, ..) = encoding_rs::EUC_KR.encode("청림시, 노후 전통시장 지붕 새로 얹는다");
     assert_reads(&bytes, "청림시, 노후 전통시장 지붕 새로 얹는다", "EUC-KR");
 }
+
+#[test]
+fn a_rare_sign_in_an_english_text_is_no_polish_or_chinese() {
+    let frame = "The harbour bridge opens again on Friday, the city says, after three years of work. It was closed when \
+                 inspectors found cracks in two of its pillars, and REPLACED has been the word ever since.\n";
+    for word in [
+        "£5 million",
+        "naïve",
+        "10 µm",
+        "®",
+        "Dalí",
+        "Curaçao",
+        "it’s “fine”",
+        "20 °C",
+    ] {
+        let text = frame.replace("REPLACED", word);
+        let (bytes, ..) = encoding_rs::WINDOWS_1252.encode(&text);
+        assert_reads(&bytes, &text, "windows-1252");
+    }
+    for (word, encoding) in [("김하늘", "EUC-KR"), ("Москва", "windows-1251")] {
+        let text = frame.replace("REPLACED", word);
+        let (bytes, ..) = Encoding::for_label(encoding.as_bytes()).unwrap().encode(&text);
+        assert_reads(&bytes, &text, encoding);
+    }
+}
