@@ -8,8 +8,8 @@
 //! What the text looks like, whichever file it came from:
 //!
 //! * line ends are `\n` (from `\r\n`, `\r`, form feed, vertical tab and U+0085);
-//! * control characters other than `\n` and `\t` are removed; a file in which more than one byte in a hundred is
-//!   one is refused as binary data;
+//! * control characters other than `\n` and `\t` are removed, but for those that are the punctuation of windows-1252
+//!   in disguise; a file in which more than one byte in a hundred is one is refused as binary data;
 //! * a byte order mark is removed; all other Unicode text is kept exactly, without normalisation.
 
 mod docx;
@@ -38,7 +38,8 @@ use source::Source;
 pub struct Article {
     /// The article's text; never empty or whitespace only.
     pub text: String,
-    /// The title that the file itself states: `<title>`, a document property, a first Markdown heading.
+    /// The title that the file itself states: `<title>`, a document property, front matter or a first heading of
+    /// Markdown. One line of at most 300 bytes; a longer one is cut, with `…` at its end.
     pub title: Option<String>,
     /// The language that the file itself states, as a valid BCP 47 tag (`ko`, `zh-Hant-TW`).
     pub language: Option<String>,

@@ -10,26 +10,29 @@ use crate::source::Source;
 use crate::text::clean;
 use crate::{Article, Limits, MediaType, ReadError, format, language, text};
 
-/// Where an article's text, title, id and language are looked for; the first field present is taken.
+/// Where an article's text, title, id and language are looked for; the first field that has one is taken.
 const TEXT_FIELDS: [&str; 4] = ["text", "content", "body", "article"];
 const TITLE_FIELDS: [&str; 2] = ["title", "headline"];
 const ID_FIELDS: [&str; 3] = ["id", "guid", "slug"];
 const LANGUAGE_FIELDS: [&str; 2] = ["language", "lang"];
+
+/// A longer id names nothing for people, and names travel in queues.
+const LONGEST_ID: usize = 200;
 
 /// One article of a JSON or JSONL file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// The record's place in the file, from 0; records that could not be read count too.
     pub index: usize,
-    /// The field `id`, `guid` or `slug`; a number is written out.
+    /// The field `id`, `guid` or `slug`, where it has at most 200 bytes; a number is written out.
     pub id: Option<String>,
-    /// The field `title` or `headline`.
+    /// The field `title` or `headline`, bounded as [`crate::Article::title`] is.
     pub title: Option<String>,
-    /// The field `text`, `content`, `body` or `article`. Markup inside it is left alone.
+    /// The field `text`, `content`, `body` or `article`: the first that is not blank. Markup inside it is left alone.
     pub text: String,
     /// The field `language` or `lang`, where it is a valid BCP 47 tag.
     pub language: Option<String>,
-    /// All other top-level fields that hold a string, a number or a boolean.
+    /// All other top-level fields that hold a string, a number or a boolean. They may be as long as the file.
     pub metadata: Map<String, Value>,
 }
 
@@ -173,18 +176,20 @@ impl<'a> Records<'a> {
         let Fields::Object(mut fields) = fields else {
             return Err(self.unreadable(place, fields.why_not()));
         };
-        let text = take(&mut fields, &TEXT_FIELDS, as_string)
-            .map(|text| clean(Cow::Owned(text)).into_owned())
-            .ok_or_else(|| {
-                let reason = format!(
+        let Some(text) = take(&mut fields, &TEXT_FIELDS, as_text) else {
+            let reason = if TEXT_FIELDS
+                .iter()
+                .any(|name| fields.get(*name).is_some_and(Value::is_string))
+            {
+                "it has no text".to_owned()
+            } else {
+                format!(
                     "it has no text: none of the fields {} is a string",
                     TEXT_FIELDS.join(", ")
-                );
-                self.unreadable(place, &reason)
-            })?;
-        if text.trim().is_empty() {
-            return Err(self.unreadable(place, "it has no text"));
-        }
+                )
+            };
+            return Err(self.unreadable(place, &reason));
+        };
         self.source.check_text_size(text.len())?;
         Ok(Record {
             index,
@@ -256,13 +261,14 @@ fn take(
     Some(found)
 }
 
-fn as_string(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
+fn as_text(value: &Value) -> Option<String> {
+    let text = clean(Cow::Borrowed(value.as_str()?));
+    (!text.trim().is_empty()).then(|| text.into_owned())
 }
 
 fn as_id(value: &Value) -> Option<String> {
     match value {
-        Value::String(id) => text::title(id),
+        Value::String(id) => text::title(id).filter(|_| id.len() <= LONGEST_ID),
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     }

@@ -152,3 +152,34 @@ fn a_record_with_endless_fields_is_refused() {
     let records = all("a.json", format!("{{{fields}\"text\": \"x\"}}").as_bytes());
     assert!(said(&records[0]).contains("more than 1,000 fields"));
 }
+
+#[test]
+fn a_blank_text_field_gives_way_to_the_next() {
+    let records = all(
+        "a.json",
+        br#"[{"text": " ", "content": "", "body": "The article."}, {"text": "", "body": " "}]"#,
+    );
+    assert_eq!(texts(&records), ["The article.", "error"]);
+    assert!(
+        said(&records[1]).contains("it has no text."),
+        "{}",
+        said(&records[1])
+    );
+}
+
+#[test]
+fn what_names_a_record_is_bounded_and_its_other_fields_are_kept() {
+    let markup = "<p>The bridge opens.</p>".repeat(1_000);
+    let line = serde_json::json!({
+        "id": "i".repeat(5_000), "title": "다리".repeat(5_000), "lang": format!("en-x{}", "-part".repeat(1_000)),
+        "text": "The bridge opens.", "html": markup,
+    });
+    let records = all("a.jsonl", line.to_string().as_bytes());
+    let record = records[0].as_ref().unwrap();
+    assert_eq!(record.id, None);
+    let title = record.title.as_deref().unwrap();
+    assert!(title.len() <= 303 && title.ends_with("리…"), "{title}");
+    assert_eq!(record.language, None);
+    assert_eq!(record.metadata["html"], *markup);
+    assert_eq!(record.metadata["id"].as_str().unwrap().len(), 5_000);
+}
