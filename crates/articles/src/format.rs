@@ -181,6 +181,17 @@ fn ascii_start(bytes: &[u8]) -> Vec<u8> {
 
 fn is_html(bytes: &[u8]) -> bool {
     let start = ascii_start(bytes);
+    let mut start = start.as_slice();
+    // What saved pages and XHTML have in front of it.
+    for (opening, end) in [("<?xml", "?>"), ("<!--", "-->"), ("<!--", "-->")] {
+        if start.starts_with(opening.as_bytes())
+            && let Some(at) = start
+                .windows(end.len())
+                .position(|window| window == end.as_bytes())
+        {
+            start = start[at + end.len()..].trim_ascii_start();
+        }
+    }
     start.starts_with(b"<!doctype html") || start.starts_with(b"<html")
 }
 
@@ -222,6 +233,11 @@ mod tests {
         assert_eq!(of("[Seoul] The mayor said …"), Some(MediaType::PlainText));
         assert_eq!(of("{braces} are not JSON"), Some(MediaType::PlainText));
         assert_eq!(of("\n<!DOCTYPE HTML><p>Hi"), Some(MediaType::Html));
+        assert_eq!(
+            of("<?xml version='1.0'?>\n<!-- saved -->\n<html><p>Hi"),
+            Some(MediaType::Html)
+        );
+        assert_eq!(of("<!-- a note --> in a text"), Some(MediaType::PlainText));
         assert_eq!(of("{\"text\": \"a\"}\n"), Some(MediaType::Json));
         assert_eq!(of("[{\"text\": \"a\"}]"), Some(MediaType::Json));
         assert_eq!(

@@ -1,9 +1,10 @@
 //! Web pages, reduced to their article.
 
+mod layout;
 mod scan;
 
 use dom_query::{Document, NodeRef};
-use dom_smoothie::{Config, Readability, TextMode};
+use dom_smoothie::Readability;
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{ParseOpts, tree_builder::TreeBuilderOpts};
 
@@ -27,7 +28,8 @@ const LEAST_SHARE: usize = 10;
 const CHUNK: usize = 4_096;
 
 /// What is no part of an article on any page.
-const SURROUNDINGS: &str = "nav, footer, aside, dialog, template, button, [role=navigation], [hidden]";
+const SURROUNDINGS: &str = "nav, footer, aside, dialog, template, button, svg, [role=navigation], [hidden], \
+                            #comments, #respond, #disqus_thread";
 /// What is taken away besides where no article is found: the extraction itself knows what to do with these.
 const SCRIPTS: &str = "script, style, noscript, header";
 
@@ -66,22 +68,24 @@ struct Page {
 /// The article as reader views find it; `None` where they find none.
 fn extract(document: Document) -> Option<Page> {
     let language = declared_language(&document);
-    document.select(SURROUNDINGS).remove();
+    let stated = stated_title(&document);
+    remove_surroundings(&document);
     if has_endless_text(&document) {
         return None;
     }
-    let config = Config {
-        text_mode: TextMode::Formatted,
-        ..Config::default()
-    };
-    let article = Readability::with_document(document, None, Some(config))
+    let article = Readability::with_document(document, None, None)
         .ok()?
         .parse()
         .ok()?;
-    let text = article.text_content.trim().to_owned();
+    let text = layout::text_of(Document::fragment(article.content).root());
+    let title = if article.title.trim().is_empty() {
+        stated
+    } else {
+        article.title
+    };
     (!text.is_empty()).then_some(Page {
         text,
-        title: article.title,
+        title,
         language,
     })
 }
@@ -98,13 +102,10 @@ fn has_endless_text(document: &Document) -> bool {
 
 /// All that the page says, less what is plainly not its article.
 fn whole_body(document: &Document) -> Page {
-    let title = document.select_single("title").text().to_string();
-    document.select(SURROUNDINGS).remove();
+    let title = stated_title(document);
+    remove_surroundings(document);
     document.select(SCRIPTS).remove();
-    let text = document
-        .body()
-        .map(|body| body.formatted_text().trim().to_owned())
-        .unwrap_or_default();
+    let text = document.body().map(layout::text_of).unwrap_or_default();
     Page {
         text,
         title,
@@ -112,15 +113,38 @@ fn whole_body(document: &Document) -> Page {
     }
 }
 
+fn remove_surroundings(document: &Document) {
+    // Who is quoted is a part of the quotation.
+    document.select("blockquote footer").rename("p");
+    document.select(SURROUNDINGS).remove();
+}
+
+/// The title that the page says it has, and else its first heading.
+fn stated_title(document: &Document) -> String {
+    let of_meta = || {
+        document
+            .select_single("meta[property='og:title']")
+            .attr("content")
+    };
+    let title = document.select_single("head title").text();
+    let title = if title.trim().is_empty() {
+        of_meta().unwrap_or_else(|| document.select_single("h1").text())
+    } else {
+        title
+    };
+    title.to_string()
+}
+
 fn declared_language(document: &Document) -> Option<String> {
     let html = document.html_root();
-    let lang = html.attr("lang").or_else(|| html.attr("xml:lang"));
-    let lang = lang.or_else(|| {
-        document
-            .select_single("meta[http-equiv=content-language i]")
-            .attr("content")
-    });
-    lang.map(|lang| lang.to_string())
+    let of_body = || document.body().and_then(|body| body.attr("lang"));
+    let of_meta = |name: &str| document.select_single(name).attr("content");
+    html.attr("lang")
+        .or_else(|| html.attr("xml:lang"))
+        .or_else(of_body)
+        .or_else(|| of_meta("meta[http-equiv=content-language i]"))
+        .or_else(|| of_meta("meta[property='og:locale']"))
+        .map(|lang| lang.to_string())
 }
 
 fn parse(source: &Source<'_>, markup: &str) -> Result<Document, ReadError> {
@@ -193,6 +217,46 @@ mod tests {
         for gone in ["Sport", "cookies", "track", "color", "More like", "©"] {
             assert!(!article.text.contains(gone), "{gone} is in {}", article.text);
         }
+    }
+
+    #[test]
+    fn a_short_article_keeps_its_lead_its_lists_and_who_is_quoted() {
+        let article = page(&format!(
+            "<nav>Home</nav><article><header><h1>Bridge opens</h1><p>The lead says it all.</p></header><p>{PARAGRAPH}</p>\
+             <ol><li>First point, made at some length.</li><li>Second point, made at some length.</li></ol>\
+             <blockquote><p>We are glad.</p><footer>The mayor</footer></blockquote><table><tr><th>Year</th><th>Ships</th>\
+             </tr><tr><td>2024</td><td>118</td></tr></table></article><div id=comments><p>{PARAGRAPH}</p></div>"
+        ))
+        .unwrap();
+        for kept in [
+            "The lead says it all.\n\nThe harbour",
+            "1. First point, made at some length.\n2. Second",
+            "We are glad.\n\nThe mayor",
+            "Year\tShips\n2024\t118",
+        ] {
+            assert!(article.text.contains(kept), "{kept} is not in {}", article.text);
+        }
+        assert_eq!(article.text.matches(PARAGRAPH).count(), 1);
+    }
+
+    #[test]
+    fn title_and_language_are_found_where_pages_state_them() {
+        let of = |html: &str| {
+            let article = read("a.html", html.as_bytes(), &Limits::default()).unwrap();
+            (
+                article.title.unwrap_or_default(),
+                article.language.unwrap_or_default(),
+            )
+        };
+        let both = |title: &str, language: &str| (title.to_owned(), language.to_owned());
+        assert_eq!(
+            of("<meta property=og:title content=Open><meta property=og:locale content=de_DE><p>Text"),
+            both("Open", "de-DE")
+        );
+        assert_eq!(
+            of("<body lang=ko><svg><title>Logo</title></svg><h1>Bridge opens</h1><p>Text"),
+            both("Bridge opens", "ko")
+        );
     }
 
     #[test]

@@ -69,18 +69,40 @@ fn measure_tag(bytes: &[u8]) -> Tag {
     }
 }
 
-/// The encoding that a `<meta charset>` or `<meta http-equiv="content-type">` near the start names.
+/// The encoding that a `<meta charset>`, a `<meta http-equiv="content-type">` or the XML declaration near the start
+/// names.
 pub(super) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     const NEAR: usize = 4_096;
     let start = bytes[..bytes.len().min(NEAR)].to_ascii_lowercase();
-    let after_meta = start
-        .windows(5)
-        .position(|window| window == b"<meta")
-        .map(|at| &start[at..])?;
-    let after_name = after_meta
-        .windows(7)
-        .position(|window| window == b"charset")
-        .map(|at| &after_meta[at + 7..])?;
+    let of_xml = start
+        .starts_with(b"<?xml")
+        .then(|| encoding_in(tag(&start), b"encoding"))
+        .flatten();
+    let metas = start.windows(5).enumerate();
+    let mut of_meta = metas
+        .filter(|(_, window)| window == b"<meta")
+        .filter_map(|(at, _)| encoding_in(tag(&start[at..]), b"charset"));
+    let declared = of_meta.next().or(of_xml)?;
+    // As the HTML standard says: a page whose ASCII declaration can be read is not in UTF-16.
+    if declared.is_ascii_compatible() {
+        Some(declared)
+    } else {
+        Some(encoding_rs::UTF_8)
+    }
+}
+
+/// The tag that the bytes begin with, up to its end.
+fn tag(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|byte| *byte == b'>');
+    &bytes[..end.unwrap_or(bytes.len())]
+}
+
+/// The encoding that stands behind `name` and an equals sign.
+fn encoding_in(tag: &[u8], name: &[u8]) -> Option<&'static Encoding> {
+    let after_name = tag
+        .windows(name.len())
+        .position(|window| window == name)
+        .map(|at| &tag[at + name.len()..])?;
     let value = after_name
         .trim_ascii_start()
         .strip_prefix(b"=")?
@@ -91,14 +113,8 @@ pub(super) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
         .unwrap_or(value);
     let end = value
         .iter()
-        .position(|byte| matches!(byte, b'"' | b'\'' | b';' | b'>' | b' ' | b'/'));
-    let declared = Encoding::for_label(&value[..end.unwrap_or(value.len())])?;
-    // As the HTML standard says: a page whose ASCII declaration can be read is not in UTF-16.
-    if declared.is_ascii_compatible() {
-        Some(declared)
-    } else {
-        Some(encoding_rs::UTF_8)
-    }
+        .position(|byte| matches!(byte, b'"' | b'\'' | b';' | b' ' | b'/'));
+    Encoding::for_label(&value[..end.unwrap_or(value.len())])
 }
 
 #[cfg(test)]
@@ -114,6 +130,10 @@ mod tests {
             declared_encoding(b"<meta charset='utf-16'>"),
             Some(encoding_rs::UTF_8)
         );
+        let later = b"<meta name=viewport><script charset=big5></script><meta charset=euc-kr>";
+        assert_eq!(declared_encoding(later), Some(encoding_rs::EUC_KR));
+        let xhtml = b"<?xml version=\"1.0\" encoding=\"Shift_JIS\"?><html>";
+        assert_eq!(declared_encoding(xhtml), Some(encoding_rs::SHIFT_JIS));
         assert_eq!(declared_encoding(b"<p>charset=big5"), None);
         assert_eq!(declared_encoding(b"<meta charset=martian>"), None);
     }
