@@ -20,6 +20,8 @@ pub(super) struct Body {
     skipped: usize,
     in_text: bool,
     in_row_properties: bool,
+    /// Whether the document embeds another file in place of text of its own.
+    pub(super) embeds_a_file: bool,
 }
 
 /// A run of blocks.
@@ -63,6 +65,7 @@ impl Body {
             skipped: 0,
             in_text: false,
             in_row_properties: false,
+            embeds_a_file: false,
         }
     }
 
@@ -126,9 +129,7 @@ impl Body {
     fn close_cell(&mut self) {
         let Some(cell) = self.close_frame() else { return };
         if let Some(table) = self.tables.last_mut() {
-            table
-                .cells
-                .push(cell.text.split_whitespace().collect::<Vec<_>>().join(" "));
+            table.cells.push(cell.text);
         }
     }
 
@@ -136,22 +137,33 @@ impl Body {
         let Some(table) = self.tables.last_mut() else {
             return;
         };
-        let row = std::mem::take(&mut table.cells).join("\t");
+        let cells = std::mem::take(&mut table.cells);
+        let row = match cells.as_slice() {
+            // A table of one column is a frame around text, with paragraphs of its own.
+            [only] => only.clone(),
+            _ => cells
+                .iter()
+                .map(|cell| on_one_line(cell))
+                .collect::<Vec<_>>()
+                .join("\t"),
+        };
         if !std::mem::take(&mut table.row_is_deleted) && !row.trim().is_empty() {
             table.rows.push(row);
         }
     }
 
     fn close_table(&mut self) {
-        let rows = self
-            .tables
-            .pop()
-            .map(|table| table.rows.join("\n"))
-            .unwrap_or_default();
+        let rows = self.tables.pop().map(|table| table.rows).unwrap_or_default();
+        let has_paragraphs = rows.iter().any(|row| row.contains('\n'));
+        let rows = rows.join(if has_paragraphs { "\n\n" } else { "\n" });
         if let Some(frame) = self.frames.last_mut() {
             frame.push_block(&rows);
         }
     }
+}
+
+fn on_one_line(cell: &str) -> String {
+    cell.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// How the text refers to its notes.
@@ -181,10 +193,10 @@ impl Frame {
     }
 }
 
-/// Elements whose content nobody reads in the document: deleted and moved-away text, former formatting, and the
-/// second form of what the document has in two.
+/// Elements whose content is no part of the text: deleted and moved-away text, former formatting, the second form of
+/// what the document has in two, and the small print above East Asian characters that tells how they are spoken.
 fn is_passed_over(name: &str) -> bool {
-    matches!(name, "del" | "moveFrom" | "Fallback" | "tabs" | "sectPr") || name.ends_with("Change")
+    matches!(name, "del" | "moveFrom" | "Fallback" | "tabs" | "sectPr" | "rt") || name.ends_with("Change")
 }
 
 impl Collector for Body {
@@ -251,6 +263,7 @@ impl Collector for Body {
             "txbxContent" | "tc" => self.frames.push(Frame::default()),
             "tbl" => self.tables.push(Table::default()),
             "trPr" => self.in_row_properties = true,
+            "altChunk" => self.embeds_a_file = true,
             _ => {}
         }
     }

@@ -39,11 +39,15 @@ pub(super) struct Lists {
     by_style: HashMap<String, Place>,
     /// Which levels of an abstract list are bullets; all others are numbered.
     bullets: HashMap<(String, usize), bool>,
+    /// Where an abstract list begins to count, if not at 1.
+    starts: HashMap<(String, usize), u32>,
     abstract_of: HashMap<u32, String>,
     counted: HashMap<u32, [u32; MAX_LEVEL + 1]>,
     abstract_list: String,
     list: u32,
     level: usize,
+    /// Whether we are in a list, which may override levels of its abstract list.
+    in_list: bool,
 }
 
 impl Lists {
@@ -51,11 +55,13 @@ impl Lists {
         Self {
             by_style,
             bullets: HashMap::new(),
+            starts: HashMap::new(),
             abstract_of: HashMap::new(),
             counted: HashMap::new(),
             abstract_list: String::new(),
             list: 0,
             level: 0,
+            in_list: false,
         }
     }
 
@@ -68,16 +74,13 @@ impl Lists {
     pub(super) fn next_mark(&mut self, place: Place) -> String {
         let indent = "  ".repeat(place.level);
         let abstract_list = self.abstract_of.get(&place.list).cloned().unwrap_or_default();
-        if self
-            .bullets
-            .get(&(abstract_list, place.level))
-            .copied()
-            .unwrap_or(true)
-        {
+        let level = (abstract_list, place.level);
+        if self.bullets.get(&level).copied().unwrap_or(true) {
             return format!("{indent}- ");
         }
+        let start = self.starts.get(&level).copied().unwrap_or(1);
         let counts = self.counted.entry(place.list).or_default();
-        counts[place.level] = counts[place.level].saturating_add(1);
+        counts[place.level] = counts[place.level].saturating_add(1).max(start);
         counts[place.level + 1..].fill(0);
         format!("{indent}{}. ", counts[place.level])
     }
@@ -91,7 +94,12 @@ impl Collector for Lists {
                 let level = attribute(element, "ilvl").and_then(|level| level.parse().ok());
                 self.level = level.unwrap_or(0).min(MAX_LEVEL);
             }
-            "numFmt" => {
+            "start" if !self.in_list => {
+                let start = attribute(element, "val").and_then(|start| start.parse().ok());
+                self.starts
+                    .insert((self.abstract_list.clone(), self.level), start.unwrap_or(1));
+            }
+            "numFmt" if !self.in_list => {
                 let is_bullet = matches!(
                     attribute(element, "val").as_deref(),
                     Some("bullet" | "none") | None
@@ -100,6 +108,7 @@ impl Collector for Lists {
                     .insert((self.abstract_list.clone(), self.level), is_bullet);
             }
             "num" => {
+                self.in_list = true;
                 self.list = attribute(element, "numId")
                     .and_then(|id| id.parse().ok())
                     .unwrap_or(0);
@@ -114,5 +123,9 @@ impl Collector for Lists {
 
     fn text(&mut self, _: &str) {}
 
-    fn close(&mut self, _: &str) {}
+    fn close(&mut self, name: &str) {
+        if name == "num" {
+            self.in_list = false;
+        }
+    }
 }

@@ -40,6 +40,11 @@ pub(crate) fn read(source: &Source<'_>) -> Result<Article, ReadError> {
         if !package.read_part(&main, &mut body)? {
             return Err(source.unreadable("the DOCX is damaged: it has no document in it; export it again"));
         }
+        if body.embeds_a_file {
+            return Err(source.unreadable(
+                "the DOCX embeds another file in place of its text; open it in a word processor and save it again",
+            ));
+        }
         package.read_part(&sibling("footnotes.xml"), &mut body)?;
         package.read_part(&sibling("endnotes.xml"), &mut body)?;
         let text = clean(body.into_text().into()).into_owned();

@@ -152,3 +152,47 @@ fn the_main_document_is_where_the_relationships_say() {
     ];
     assert_eq!(read_parts(&parts).unwrap().text, "Found");
 }
+
+#[test]
+fn a_list_begins_where_it_says_and_another_s_override_changes_nothing() {
+    let numbering = "<w:numbering><w:abstractNum w:abstractNumId=\"7\"><w:lvl w:ilvl=\"0\"><w:start w:val=\"4\"/>\
+                     <w:numFmt w:val=\"decimal\"/></w:lvl></w:abstractNum><w:num w:numId=\"3\"><w:abstractNumId \
+                     w:val=\"7\"/></w:num><w:num w:numId=\"4\"><w:abstractNumId w:val=\"7\"/><w:lvlOverride w:ilvl=\"0\">\
+                     <w:lvl w:ilvl=\"0\"><w:start w:val=\"9\"/><w:numFmt w:val=\"bullet\"/></w:lvl></w:lvlOverride></w:num>\
+                     </w:numbering>";
+    let item = |text: &str| {
+        format!(
+            "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"0\"/><w:numId w:val=\"3\"/></w:numPr></w:pPr><w:r><w:t>{text}</w:t>\
+             </w:r></w:p>"
+        )
+    };
+    let article = read_parts(&[
+        (DOCUMENT, &document(&(item("four") + &item("five")))),
+        ("word/numbering.xml", numbering),
+    ]);
+    assert_eq!(article.unwrap().text, "4. four\n5. five");
+}
+
+#[test]
+fn a_table_of_one_column_is_a_frame_around_paragraphs() {
+    let cell = format!("<w:tc>{}{}</w:tc>", paragraph("One."), paragraph("Two."));
+    let body = format!("<w:tbl><w:tr>{cell}</w:tr><w:tr>{cell}</w:tr></w:tbl>");
+    assert_eq!(read_body(&body).unwrap().text, "One.\n\nTwo.\n\nOne.\n\nTwo.");
+    let cell = format!("<w:tc>{}</w:tc>", paragraph("One."));
+    let body = format!("<w:tbl><w:tr>{cell}</w:tr><w:tr>{cell}</w:tr></w:tbl>");
+    assert_eq!(read_body(&body).unwrap().text, "One.\nOne.");
+}
+
+#[test]
+fn how_characters_are_spoken_is_no_part_of_the_text() {
+    let body = "<w:p><w:r><w:ruby><w:rt><w:r><w:t>とうきょう</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>東京</w:t></w:r>\
+                </w:rubyBase></w:ruby></w:r><w:r><w:t>の橋</w:t></w:r></w:p>";
+    assert_eq!(read_body(body).unwrap().text, "東京の橋");
+}
+
+#[test]
+fn a_document_that_embeds_another_file_is_refused() {
+    let body = paragraph("Before") + "<w:altChunk r:id=\"html\"/>";
+    let said = read_body(&body).unwrap_err().to_string();
+    assert!(said.contains("embeds another file"), "{said}");
+}
