@@ -7,7 +7,9 @@
 mod common;
 
 use bedrock_diy_articles::{Limits, read};
-use common::{deflated, docx, noise, pdf, pdf_of_objects, pdf_page, stream, zip};
+use common::{
+    deflated, deflated_bare, docx, noise, pdf, pdf_of_objects, pdf_page, stored_block, stream, zip,
+};
 
 /// A file, the code of its error, and a part of the sentence.
 type Case = (&'static str, Vec<u8>, &'static str, &'static str);
@@ -210,6 +212,90 @@ fn damaged_pdfs_are_never_read_in_part() {
         ),
         ("half.txt", half(&whole), UNREADABLE, "the PDF is incomplete"),
     ]);
+}
+
+#[test]
+fn a_page_whose_data_breaks_off_or_is_changed_is_never_read_in_part() {
+    let content = format!(
+        "BT /F 12 Tf 72 700 Td 14 TL {}ET",
+        (0..200)
+            .map(|n| format!("(Line {n} says {}.) Tj T* ", n * 7919 % 1_000))
+            .collect::<Vec<_>>()
+            .concat()
+    );
+    let packed = deflated(content.as_bytes());
+    let mut changed = packed.clone();
+    changed[packed.len() / 2] ^= 0xff;
+    let page = |data: &[u8]| pdf_page(stream("/Filter/FlateDecode", data), "", Vec::new());
+    assert_refused(vec![
+        (
+            "cut.pdf",
+            page(&packed[..packed.len() / 2]),
+            UNREADABLE,
+            "page 1 of the PDF is damaged",
+        ),
+        (
+            "changed.pdf",
+            page(&changed),
+            UNREADABLE,
+            "page 1 of the PDF is damaged",
+        ),
+    ]);
+    // Readers pass over a checksum that is wrong or missing, and so do we: the text is whole.
+    let without_checksum = page(&packed[..packed.len() - 4]);
+    let article = read("whole.pdf", &without_checksum, &Limits::default()).expect("it is whole");
+    assert!(article.text.contains("Line 199 says"), "{}", article.text);
+}
+
+#[test]
+fn bombs_that_a_lenient_reader_would_unpack_are_too_large() {
+    let spaces = vec![b' '; 4_000_000];
+    let page = |data: &[u8]| pdf_page(stream("/Filter/FlateDecode", data), "", Vec::new());
+    // Begins as zlib data does, but is none.
+    let mut mimic = vec![0x78];
+    mimic.extend(stored_block(0x9c));
+    mimic.extend([b' '; 0x9c]);
+    mimic.extend(deflated_bare(&spaces));
+    // Forty streams in one: each begins with a block that ends where the next ones do.
+    let mut overlapping = Vec::new();
+    for left in (0..40).rev() {
+        overlapping.extend(b"stream\n\x78\x01\0");
+        overlapping.extend(stored_block(left * 14));
+    }
+    overlapping.extend(deflated_bare(&spaces[..2_000_000]));
+    let overlapping = pdf_page(
+        stream("", b"BT /F 12 Tf (x) Tj ET"),
+        "",
+        vec![stream("", &overlapping)],
+    );
+    let lines = "0 -9 Td (a) Tj ".repeat(220_000);
+    let lines = pdf_page(
+        stream("", format!("BT /F 9 Tf {lines}ET").as_bytes()),
+        "",
+        Vec::new(),
+    );
+    assert_refused(vec![
+        (
+            "bare.pdf",
+            page(&deflated_bare(&spaces)),
+            TOO_LARGE,
+            "it unpacks to more than 3 MB",
+        ),
+        (
+            "mimic.pdf",
+            page(&mimic),
+            TOO_LARGE,
+            "it unpacks to more than 3 MB",
+        ),
+        (
+            "overlap.pdf",
+            overlapping,
+            TOO_LARGE,
+            "it unpacks to more than 3 MB",
+        ),
+    ]);
+    let error = read("lines.pdf", &lines, &Limits::default()).expect_err("it has too many lines");
+    assert_eq!(error.code(), TOO_LARGE);
 }
 
 #[test]

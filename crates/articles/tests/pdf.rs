@@ -4,7 +4,7 @@
 mod common;
 
 use bedrock_diy_articles::{Limits, MediaType, read};
-use common::{deflated, pdf, pdf_page, stream};
+use common::{deflated, deflated_bare, lzw, pdf, pdf_page, stream};
 
 fn text(bytes: &[u8]) -> String {
     read("a.pdf", bytes, &Limits::default()).unwrap().text
@@ -59,6 +59,19 @@ fn lists_and_table_rows_keep_their_lines() {
 }
 
 #[test]
+fn the_rows_of_a_narrow_table_stay_apart_and_a_narrow_column_runs_on() {
+    let text_above =
+        "72 700 Td 14 TL (The harbour bridge reopens on Friday, after three years of repairs and delay.) Tj";
+    let rows = "0 -40 Td (Year Ships) Tj T* (2024 1118) Tj T* (2025 1131) Tj";
+    let column = "0 -40 Td (The mayor and the) Tj T* (council are glad of) Tj T* (the end of it.) Tj";
+    assert_eq!(
+        text(&pdf(&[text_above, rows, column].join(" "))),
+        "The harbour bridge reopens on Friday, after three years of repairs and delay.\n\n\
+         Year Ships\n2024 1118\n2025 1131\n\nThe mayor and the council are glad of the end of it."
+    );
+}
+
+#[test]
 fn a_korean_font_that_is_not_in_the_file_is_read_through_its_encoding() {
     let units = "항만 대교가 금요일에 열린다."
         .encode_utf16()
@@ -99,6 +112,32 @@ fn compressed_content_in_two_layers_of_filters_is_read() {
         Vec::new(),
     );
     assert_eq!(text(&page), "Packed twice");
+}
+
+#[test]
+fn old_and_sloppy_ways_of_packing_are_read() {
+    let lines = "(The harbour bridge opens again.) Tj T* ".repeat(400);
+    let content = format!("BT /F 12 Tf 72 700 Td 14 TL {lines}ET");
+    // Low, so that it tells whether what these come to is measured or guessed.
+    let limits = Limits {
+        max_unpacked_bytes: 100_000,
+        ..Limits::default()
+    };
+    for (filter, data) in [
+        ("LZWDecode", lzw(content.as_bytes())),
+        ("FlateDecode", deflated_bare(content.as_bytes())),
+    ] {
+        let page = pdf_page(stream(&format!("/Filter/{filter}"), &data), "", Vec::new());
+        let article = read("a.pdf", &page, &limits).unwrap();
+        assert_eq!(
+            article.text.matches("bridge opens again").count(),
+            400,
+            "{filter}"
+        );
+    }
+    let empty = pdf_page(stream("/Filter/FlateDecode", b""), "", Vec::new());
+    let said = read("a.pdf", &empty, &limits).unwrap_err().to_string();
+    assert!(said.contains("it has no text"), "{said}");
 }
 
 #[test]

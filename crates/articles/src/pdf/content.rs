@@ -23,6 +23,8 @@ use crate::Limits;
 const MAX_FORM_DEPTH: usize = 12;
 /// Saved graphics states. Real pages nest some dozens.
 const MAX_SAVED: usize = 1_000;
+/// Lines of a page. A page of small print has some hundreds, a map with turned labels some thousands.
+const MAX_LINES: usize = 200_000;
 /// What running any stream costs at least, in bytes, so that empty forms that draw one another end too.
 const LEAST_COST: u64 = 2_048;
 
@@ -256,7 +258,7 @@ impl<'a> Run<'_, '_, 'a> {
         if self.form_depth >= MAX_FORM_DEPTH {
             return Err(Stopped::Damaged);
         }
-        let content = form.decoded_data().map_err(|_| Stopped::Damaged)?;
+        let content = unpack::whole(&form).ok_or(Stopped::Damaged)?;
         let resources = form.dict().get::<Dict<'a>>("Resources").map(Resources::new);
         let mut state = self.state.clone();
         if let Some(matrix) = form.dict().get::<[f32; 6]>("Matrix") {
@@ -332,7 +334,9 @@ impl<'a> Run<'_, '_, 'a> {
                 to,
                 size: across.hypot(up),
             });
-            if self.layout.text_len() as u64 > self.interpreter.max_text {
+            if self.layout.text_len() as u64 > self.interpreter.max_text
+                || self.layout.line_count() > MAX_LINES
+            {
                 return Err(Stopped::OutOfBudget);
             }
         }
@@ -383,7 +387,7 @@ fn page_content(page: &Page<'_>) -> Result<Vec<u8>, Stopped> {
     };
     let mut content = Vec::new();
     for stream in streams {
-        content.extend_from_slice(&stream.decoded_data().map_err(|_| Stopped::Damaged)?);
+        content.extend_from_slice(&unpack::whole(&stream).ok_or(Stopped::Damaged)?);
         content.push(b'\n');
     }
     Ok(content)

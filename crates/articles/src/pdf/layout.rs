@@ -7,6 +7,8 @@ use super::line::{Line, is_han};
 const PARAGRAPH_GAP: f64 = 1.35;
 /// How much the sizes of two lines of one paragraph may differ.
 const SAME_SIZE: f64 = 1.15;
+/// Lines of less than this share of the usual width are not those of running text, unless they run on.
+const SHORT: f64 = 0.5;
 /// An indent of so much of the size begins a paragraph.
 const INDENT: f64 = 0.8;
 
@@ -40,16 +42,22 @@ impl Layout {
         self.text_len
     }
 
+    /// How many lines there are so far.
+    pub(super) fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
     pub(super) fn into_text(mut self) -> String {
         self.lines.retain(|line| !line.text.trim().is_empty());
         let leading = self.leading();
         // Korean lines are broken between words or within them; where the file keeps the spaces, they tell which.
         let keeps_spaces = self.lines.iter().any(|line| line.text.ends_with(' '));
+        let short = self.usual_width() * SHORT;
         let mut text = String::with_capacity(self.text_len);
         let mut right = f64::MIN;
         let mut previous: Option<&Line> = None;
         for line in &self.lines {
-            match previous.map(|previous| joint(previous, line, leading, right.max(line.end))) {
+            match previous.map(|previous| joint(previous, line, leading, right.max(line.end), short)) {
                 None => {}
                 Some(Joint::None) => join(&mut text, line.text.trim_start(), keeps_spaces),
                 Some(Joint::Break) => end_line(&mut text, "\n"),
@@ -65,6 +73,16 @@ impl Layout {
         }
         text.truncate(text.trim_end().len());
         text
+    }
+
+    /// The width of the lines of running text: nearly the longest, for a headline may be longer.
+    fn usual_width(&self) -> f64 {
+        let mut widths: Vec<_> = self.lines.iter().map(|line| line.end - line.start).collect();
+        widths.sort_by(f64::total_cmp);
+        widths
+            .get((widths.len() * 9 / 10).min(widths.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The usual distance between the lines of a paragraph, in sizes of the font.
@@ -95,7 +113,7 @@ fn step(above: &Line, below: &Line) -> f64 {
     (above.base - below.base) / above.size().max(f64::MIN_POSITIVE)
 }
 
-fn joint(above: &Line, below: &Line, leading: f64, right: f64) -> Joint {
+fn joint(above: &Line, below: &Line, leading: f64, right: f64, short: f64) -> Joint {
     let size = above.size();
     let step = step(above, below);
     let alike = size < below.size() * SAME_SIZE && below.size() < size * SAME_SIZE;
@@ -118,7 +136,18 @@ fn joint(above: &Line, below: &Line, leading: f64, right: f64) -> Joint {
     if had_room || above.text.contains('\t') || below.text.contains('\t') || begins_item(&below.text) {
         return Joint::Break;
     }
+    // The rows of a narrow table fill it; so do the lines of a narrow column, but those run on.
+    if above.end - above.start < short && !runs_on(&above.text, &below.text) {
+        return Joint::Break;
+    }
     Joint::None
+}
+
+/// Whether the second line goes on with what the first says, as far as their letters tell.
+fn runs_on(above: &str, below: &str) -> bool {
+    let is_east_asian = |c: char| is_han(c) || is_hangul(c);
+    breaks_sentence(above, below)
+        || above.trim_end().ends_with(is_east_asian) && below.trim_start().starts_with(is_east_asian)
 }
 
 /// Joins the next line to the text of its paragraph.

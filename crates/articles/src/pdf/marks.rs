@@ -14,6 +14,10 @@ pub(super) struct Marks {
     open: Vec<Mark>,
     /// How many more were opened than are kept.
     beyond: usize,
+    /// How many of those open are pagination.
+    paginations: usize,
+    /// The outermost one with a text of its own. Both are kept up, so that no glyph has to look through all marks.
+    replaced: Option<usize>,
 }
 
 /// What the glyph that comes next says.
@@ -52,32 +56,37 @@ impl Marks {
     }
 
     pub(super) fn end(&mut self) {
-        match self.beyond.checked_sub(1) {
-            Some(beyond) => self.beyond = beyond,
-            None => drop(self.open.pop()),
+        if let Some(beyond) = self.beyond.checked_sub(1) {
+            self.beyond = beyond;
+            return;
         }
+        if let Some(Mark::Pagination) = self.open.pop() {
+            self.paginations -= 1;
+        }
+        self.replaced = self.replaced.filter(|at| *at < self.open.len());
     }
 
     pub(super) fn say(&mut self) -> Say {
-        let mut instead = None;
-        for mark in &mut self.open {
-            match mark {
-                Mark::Pagination => return Say::Nothing,
-                Mark::Replaced(text) if instead.is_none() => instead = Some(text),
-                _ => {}
-            }
+        if self.paginations > 0 {
+            return Say::Nothing;
         }
-        instead.map_or(Say::ItsCharacter, |text| {
-            Say::Instead(text.take().unwrap_or_default())
-        })
+        match self.replaced.and_then(|at| self.open.get_mut(at)) {
+            Some(Mark::Replaced(text)) => Say::Instead(text.take().unwrap_or_default()),
+            _ => Say::ItsCharacter,
+        }
     }
 
     fn push(&mut self, mark: Mark) {
-        if self.open.len() < MAX_OPEN {
-            self.open.push(mark);
-        } else {
+        if self.open.len() >= MAX_OPEN {
             self.beyond += 1;
+            return;
         }
+        match mark {
+            Mark::Plain => {}
+            Mark::Pagination => self.paginations += 1,
+            Mark::Replaced(_) => self.replaced = self.replaced.or(Some(self.open.len())),
+        }
+        self.open.push(mark);
     }
 }
 
@@ -90,4 +99,49 @@ fn mark(tag: &Name<'_>, properties: &Dict<'_>) -> Mark {
     text.map_or(Mark::Plain, |text| {
         Mark::Replaced(Some(text_string(text.as_bytes())))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(marks: &mut Marks) -> String {
+        match marks.say() {
+            Say::ItsCharacter => "character".to_owned(),
+            Say::Nothing => "nothing".to_owned(),
+            Say::Instead(text) => text,
+        }
+    }
+
+    #[test]
+    fn the_outermost_replacement_counts_and_pagination_hides_all() {
+        let mut marks = Marks::default();
+        marks.push(Mark::Plain);
+        marks.push(Mark::Replaced(Some("outer".to_owned())));
+        marks.push(Mark::Replaced(Some("inner".to_owned())));
+        assert_eq!([said(&mut marks), said(&mut marks)], ["outer", ""]);
+        marks.push(Mark::Pagination);
+        assert_eq!(said(&mut marks), "nothing");
+        marks.end();
+        marks.end();
+        assert_eq!(said(&mut marks), "");
+        marks.end();
+        assert_eq!(said(&mut marks), "character");
+        marks.push(Mark::Replaced(Some("next".to_owned())));
+        assert_eq!(said(&mut marks), "next");
+    }
+
+    #[test]
+    fn more_marks_than_are_kept_are_closed_again() {
+        let mut marks = Marks::default();
+        for _ in 0..MAX_OPEN + 5 {
+            marks.push(Mark::Pagination);
+        }
+        for _ in 0..MAX_OPEN + 5 {
+            assert_eq!(said(&mut marks), "nothing");
+            marks.end();
+        }
+        assert_eq!(said(&mut marks), "character");
+        marks.end();
+    }
 }

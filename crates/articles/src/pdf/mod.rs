@@ -1,6 +1,7 @@
 //! PDFs with selectable text.
 
 mod content;
+mod filters;
 mod layout;
 mod line;
 mod marks;
@@ -107,13 +108,32 @@ fn stated_title(bytes: &[u8]) -> Option<String> {
         .filter(|title| !matches!(title.as_str(), "untitled" | "Untitled" | "(anonymous)"))
 }
 
-/// A PDF text string: UTF-16BE or UTF-8 by its mark, else `PDFDocEncoding`, which is Latin-1 where titles use it.
+/// A PDF text string: UTF-16BE or UTF-8 by its mark, else `PDFDocEncoding`.
 fn text_string(bytes: &[u8]) -> String {
     if let Some(utf16) = bytes.strip_prefix(b"\xfe\xff") {
         return UTF_16BE.decode_without_bom_handling(utf16).0.into_owned();
     }
     let utf8 = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(utf8).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
+    std::str::from_utf8(utf8).map_or_else(
+        |_| bytes.iter().copied().filter_map(pdf_doc).collect(),
+        str::to_owned,
+    )
+}
+
+/// A byte in `PDFDocEncoding`: Latin-1 with punctuation where Latin-1 has control characters (ISO 32000-1, annex D.2).
+fn pdf_doc(byte: u8) -> Option<char> {
+    const ACCENTS: [char; 8] = ['˘', 'ˇ', 'ˆ', '˙', '˝', '˛', '˚', '˜'];
+    const PUNCTUATION: [char; 31] = [
+        '•', '†', '‡', '…', '—', '–', 'ƒ', '⁄', '‹', '›', '−', '‰', '„', '“', '”', '‘', '’', '‚', '™', 'ﬁ',
+        'ﬂ', 'Ł', 'Œ', 'Š', 'Ÿ', 'Ž', 'ı', 'ł', 'œ', 'š', 'ž',
+    ];
+    match byte {
+        0x18..=0x1f => ACCENTS.get(usize::from(byte - 0x18)).copied(),
+        0x80..=0x9e => PUNCTUATION.get(usize::from(byte - 0x80)).copied(),
+        0x7f | 0x9f | 0xad => None,
+        0xa0 => Some('€'),
+        _ => Some(char::from(byte)),
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +145,10 @@ mod tests {
         assert_eq!(text_string(b"\xfe\xff\xd5\x6d\xb9\xcc"), "항만");
         assert_eq!(text_string("\u{feff}항만".as_bytes()), "항만");
         assert_eq!(text_string(b"caf\xe9"), "café");
+        assert_eq!(
+            text_string(b"the city\x90s \x8dcaf\xe9\x8e \x84 \xa05"),
+            "the city’s “café” — €5"
+        );
     }
 
     #[test]

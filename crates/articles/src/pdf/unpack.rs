@@ -11,24 +11,39 @@ use hayro_syntax::object::{Name, Object, Stream};
 use crate::ReadError;
 use crate::source::Source;
 
+use super::filters::{Unpacked, ascii_85, ascii_hex, inflate, inflated, is_zlib, lzw, run_length};
+
 /// Compressed data inside compressed data: once is rare, more often is a bomb.
 const MAX_LAYERS: usize = 3;
-/// The most that LZW and run lengths can make of one byte.
+/// The most that each compression can make of one byte.
+const DEFLATE_RATIO: u64 = 1_032;
 const LZW_RATIO: u64 = 1_366;
 const RUN_LENGTH_RATIO: u64 = 64;
+/// How often the limit of what may be unpacked is the limit of what is looked at in search of it: images are measured
+/// too, as long as nobody knows that they are images.
+const RAW_WORK: u64 = 20;
 
 /// Measures whatever looks like a compressed stream in the file. Opening a PDF already unpacks some of them, and
 /// which ones is known only after that.
 pub(super) fn check_raw(source: &Source<'_>) -> Result<(), ReadError> {
     const KEYWORD: &[u8] = b"stream";
+    let limit = source.limits.max_unpacked_bytes;
+    let mut work = limit.saturating_mul(RAW_WORK);
     let mut rest = source.bytes;
     while let Some(at) = rest.windows(KEYWORD.len()).position(|window| window == KEYWORD) {
+        let is_end = rest[..at].ends_with(b"end");
         rest = &rest[at + KEYWORD.len()..];
+        if is_end {
+            continue;
+        }
         let data = rest
             .strip_prefix(b"\r\n")
             .or_else(|| rest.strip_prefix(b"\n"))
             .unwrap_or(rest);
-        measure_layers(data, source.limits.max_unpacked_bytes).ok_or_else(|| source.unpacks_too_large())?;
+        // Streams may overlap, so that a small file has many of which each is long.
+        work = measure_raw(data, limit)
+            .and_then(|done| work.checked_sub(done))
+            .ok_or_else(|| source.unpacks_too_large())?;
     }
     Ok(())
 }
@@ -38,10 +53,26 @@ pub(super) fn check_streams(source: &Source<'_>, pdf: &Pdf) -> Result<(), ReadEr
     let mut budget = source.limits.max_unpacked_bytes;
     let streams = pdf.objects().into_iter().filter_map(Object::into_stream);
     for stream in streams.filter(|stream| !is_image(stream)) {
-        let size = measure(&stream, budget).ok_or_else(|| source.unpacks_too_large())?;
-        budget = budget.saturating_sub(size);
+        let measured = measure(&stream, budget);
+        if measured.size < budget {
+            budget -= measured.size;
+        } else if measured.is_whole {
+            return Err(source.unpacks_too_large());
+        } else {
+            return Err(super::damaged(source));
+        }
     }
     Ok(())
+}
+
+/// The unpacked data of a stream, if it can be unpacked to its end: what a lenient parser makes of a damaged one has
+/// lost text that nobody would miss.
+pub(super) fn whole<'a>(stream: &Stream<'a>) -> Option<Cow<'a, [u8]>> {
+    if measure(stream, u64::MAX).is_whole {
+        stream.decoded_data().ok()
+    } else {
+        None
+    }
 }
 
 pub(super) fn is_image(stream: &Stream<'_>) -> bool {
@@ -51,35 +82,93 @@ pub(super) fn is_image(stream: &Stream<'_>) -> bool {
         .is_some_and(|subtype| subtype.as_str() == "Image")
 }
 
-/// The size of a stream after its last filter, or `None` if it is or passes the limit on the way.
-fn measure(stream: &Stream<'_>, limit: u64) -> Option<u64> {
-    let raw = stream.raw_data();
-    let filters = stream.filters();
-    let mut data: Cow<'_, [u8]> = Cow::Borrowed(&raw);
-    for (at, filter) in filters.iter().enumerate() {
-        let is_last = at + 1 == filters.len();
-        match filter {
-            Filter::FlateDecode if is_last => return measure_layers(&data, limit),
-            Filter::FlateDecode => {
-                let mut unpacked = Vec::new();
-                // An error is a damaged stream's end; what came before it counts.
-                let _ = ZlibDecoder::new(&*data).take(limit).read_to_end(&mut unpacked);
-                data = Cow::Owned(unpacked);
-            }
-            Filter::Ascii85Decode => data = Cow::Owned(ascii_85(&data)),
-            Filter::AsciiHexDecode => data = Cow::Owned(ascii_hex(&data)),
-            // These two are old and rare, so they are not unpacked to be measured.
-            Filter::LzwDecode => return within(data.len() as u64 * LZW_RATIO, limit),
-            Filter::RunLengthDecode => return within(data.len() as u64 * RUN_LENGTH_RATIO, limit),
-            // Decryption keeps the size; the others give images.
-            _ => {}
-        }
-    }
-    within(data.len() as u64, limit)
+/// What a stream comes to.
+struct Measured {
+    /// Its size, looked at up to a limit; of a damaged stream the most that it may be.
+    size: u64,
+    is_whole: bool,
 }
 
-/// The size of zlib data unpacked, layer after layer; 0 if it is none, `None` past the limit.
-fn measure_layers(data: &[u8], limit: u64) -> Option<u64> {
+/// Data between two filters.
+enum Step<'a> {
+    Data(Cow<'a, [u8]>),
+    /// Not worth unpacking, or not possible; so long at most.
+    AtMost(u64),
+}
+
+/// The size of a stream after its last filter.
+fn measure(stream: &Stream<'_>, limit: u64) -> Measured {
+    let raw = stream.raw_data();
+    let filters = stream.filters();
+    let mut step = Step::Data(Cow::Borrowed(&raw));
+    let mut is_whole = true;
+    for (at, filter) in filters.iter().enumerate() {
+        let is_last = at + 1 == filters.len();
+        step = match step {
+            Step::AtMost(size) => Step::AtMost(size.saturating_mul(ratio(*filter))),
+            // Some writers give filters to a stream that is empty.
+            Step::Data(data) if data.trim_ascii().is_empty() => Step::AtMost(0),
+            Step::Data(data) => {
+                let unpacked = match filter {
+                    Filter::FlateDecode => inflated(&data, limit),
+                    Filter::LzwDecode => lzw(&data, limit),
+                    Filter::RunLengthDecode => run_length(&data, limit),
+                    _ => Unpacked::default(),
+                };
+                is_whole &= unpacked.is_whole;
+                match filter {
+                    Filter::FlateDecode if unpacked.is_whole && unpacked.size < limit && !is_last => {
+                        Step::Data(Cow::Owned(inflate(&data, limit)))
+                    }
+                    Filter::FlateDecode | Filter::LzwDecode | Filter::RunLengthDecode => {
+                        let most = (data.len() as u64).saturating_mul(ratio(*filter));
+                        Step::AtMost(if unpacked.is_whole { unpacked.size } else { most })
+                    }
+                    Filter::Ascii85Decode => Step::Data(Cow::Owned(ascii_85(&data).0)),
+                    Filter::AsciiHexDecode => Step::Data(Cow::Owned(ascii_hex(&data))),
+                    // Decryption keeps the size; the others give images.
+                    _ => Step::Data(data),
+                }
+            }
+        };
+    }
+    let size = match step {
+        Step::Data(data) => data.len() as u64,
+        Step::AtMost(size) => size,
+    };
+    Measured { size, is_whole }
+}
+
+fn ratio(filter: Filter) -> u64 {
+    match filter {
+        Filter::FlateDecode => DEFLATE_RATIO,
+        Filter::LzwDecode => LZW_RATIO,
+        Filter::RunLengthDecode => RUN_LENGTH_RATIO,
+        _ => 1,
+    }
+}
+
+/// How many bytes were looked at to measure data of which nobody knows how it is packed; `None` if it may come to the
+/// limit. Data that is not packed in one of the ways ends as such after some bytes.
+fn measure_raw(data: &[u8], limit: u64) -> Option<u64> {
+    let (ascii, ascii_read) = ascii_85(data);
+    let mut work = ascii_read;
+    for unpacked in [
+        inflated(data, limit),
+        lzw(data, limit),
+        run_length(data, limit),
+        inflated(&ascii, limit),
+    ] {
+        if unpacked.size >= limit {
+            return None;
+        }
+        work += unpacked.read + unpacked.size;
+    }
+    Some(work + measure_inner_layers(data, limit)?)
+}
+
+/// The size of what is zlib data inside zlib data; `None` if it comes to the limit or never ends.
+fn measure_inner_layers(data: &[u8], limit: u64) -> Option<u64> {
     let mut size = 0;
     for layers in 1..=MAX_LAYERS {
         let mut packed = layered(data, layers - 1);
@@ -87,64 +176,21 @@ fn measure_layers(data: &[u8], limit: u64) -> Option<u64> {
         if packed.read_exact(&mut head).is_err() || !is_zlib(head) {
             return Some(size);
         }
-        let mut unpacked = layered(data, layers).take(limit);
-        let _ = io::copy(&mut unpacked, &mut io::sink());
-        size = within(limit - unpacked.limit(), limit)?;
+        if layers > 1 {
+            let mut unpacked = layered(data, layers).take(limit);
+            // An error is the end of what is no zlib data after all.
+            let _ = io::copy(&mut unpacked, &mut io::sink());
+            size += limit - unpacked.limit();
+            if unpacked.limit() == 0 {
+                return None;
+            }
+        }
     }
     None
 }
 
 fn layered(data: &[u8], layers: usize) -> Box<dyn Read + '_> {
     (0..layers).fold(Box::new(data), |inner, _| Box::new(ZlibDecoder::new(inner)))
-}
-
-fn is_zlib(head: [u8; 2]) -> bool {
-    head[0] & 0x0f == 8 && u16::from_be_bytes(head).is_multiple_of(31)
-}
-
-fn within(size: u64, limit: u64) -> Option<u64> {
-    (size < limit).then_some(size)
-}
-
-fn ascii_85(data: &[u8]) -> Vec<u8> {
-    let mut unpacked = Vec::with_capacity(data.len());
-    let mut group = (0_u32, 0_usize);
-    for &byte in data {
-        match byte {
-            b'z' if group.1 == 0 => unpacked.extend([0; 4]),
-            b'!'..=b'u' => {
-                group = (
-                    group.0.wrapping_mul(85).wrapping_add(u32::from(byte - b'!')),
-                    group.1 + 1,
-                );
-                if group.1 == 5 {
-                    unpacked.extend(group.0.to_be_bytes());
-                    group = (0, 0);
-                }
-            }
-            b'~' => break,
-            _ => {}
-        }
-    }
-    if group.1 > 1 {
-        let padded = (group.1..5).fold(group.0, |value, _| value.wrapping_mul(85).wrapping_add(84));
-        unpacked.extend(&padded.to_be_bytes()[..group.1 - 1]);
-    }
-    unpacked
-}
-
-fn ascii_hex(data: &[u8]) -> Vec<u8> {
-    let digits = data
-        .iter()
-        .take_while(|byte| **byte != b'>')
-        .filter_map(|byte| char::from(*byte).to_digit(16));
-    let digits = digits
-        .filter_map(|digit| u8::try_from(digit).ok())
-        .collect::<Vec<_>>();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0))
-        .collect()
 }
 
 #[cfg(test)]
@@ -163,18 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_measured_through_all_its_layers() {
+    fn data_is_measured_through_all_its_layers() {
         let once = packed(&b"a".repeat(100_000));
-        assert_eq!(measure_layers(&once, 1_000_000), Some(100_000));
-        assert_eq!(measure_layers(&packed(&once), 1_000_000), Some(100_000));
-        assert_eq!(measure_layers(&packed(&once), 50_000), None);
-        assert_eq!(measure_layers(b"BT (text) Tj ET", 1_000_000), Some(0));
-    }
-
-    #[test]
-    fn ascii_filters_are_undone() {
-        assert_eq!(ascii_85(b"87cURD]i,\"Ebo80~>"), b"Hello World!");
-        assert_eq!(ascii_85(b"87cURD]i,\"Ebo7~>"), b"Hello World");
-        assert_eq!(ascii_hex(b"48 65 6C6c 6F7>"), b"Hellop");
+        assert!((100_000..120_000).contains(&measure_raw(&once, 1_000_000).unwrap()));
+        assert!((100_000..120_000).contains(&measure_raw(&packed(&once), 1_000_000).unwrap()));
+        assert_eq!(measure_raw(&once, 50_000), None);
+        assert_eq!(measure_raw(&packed(&once), 50_000), None);
+        assert!(measure_raw(b"BT (text) Tj ET", 1_000_000).unwrap() < 1_000);
     }
 }

@@ -89,6 +89,44 @@ pub(crate) fn deflated(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// DEFLATE data without the header of zlib.
+pub(crate) fn deflated_bare(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A stored block of DEFLATE data behind a header of zlib or as one, whose content follows.
+pub(crate) fn stored_block(len: u16) -> [u8; 4] {
+    let [a, b] = len.to_le_bytes();
+    [a, b, !a, !b]
+}
+
+/// LZW data in which each byte stands for itself.
+pub(crate) fn lzw(data: &[u8]) -> Vec<u8> {
+    const CLEAR: u32 = 256;
+    const END: u32 = 257;
+    let mut codes = Vec::new();
+    // Codes become longer than nine bits when some more are known.
+    for part in data.chunks(200) {
+        codes.push(CLEAR);
+        codes.extend(part.iter().map(|byte| u32::from(*byte)));
+    }
+    codes.push(END);
+    let bits = codes
+        .iter()
+        .map(|code| format!("{code:09b}"))
+        .collect::<Vec<_>>()
+        .concat();
+    bits.as_bytes()
+        .chunks(8)
+        .map(|byte| {
+            let value = byte.iter().fold(0, |value, bit| value << 1 | (bit - b'0'));
+            value << (8 - byte.len())
+        })
+        .collect()
+}
+
 /// So many bytes without any pattern, the same ones every time.
 pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
