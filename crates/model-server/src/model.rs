@@ -253,7 +253,8 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// The inference parameters that were set.
     pub inference: Inference,
-    /// The JSON Schema that the answer has to keep, as text: `outputConfig.textFormat.structure.jsonSchema`.
+    /// The JSON Schema that the answer has to keep, as text: `outputConfig.textFormat.structure.jsonSchema`
+    /// of Converse, `output_config.format` of a Messages body.
     pub json_schema: Option<String>,
     pub(crate) body: Bytes,
     pub(crate) hash: OnceLock<ContentHash>,

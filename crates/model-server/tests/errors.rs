@@ -12,10 +12,15 @@ use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_bedrockruntime::operation::RequestId as _;
 use aws_sdk_bedrockruntime::operation::converse::ConverseError;
-use aws_sdk_bedrockruntime::types::{ConversationRole, InferenceConfiguration};
+use aws_sdk_bedrockruntime::primitives::Blob;
+use aws_sdk_bedrockruntime::types::{
+    ConversationRole, InferenceConfiguration, JsonSchemaDefinition, OutputConfig, OutputFormat,
+    OutputFormatStructure, OutputFormatType,
+};
 use bedrock_diy_model_server::ErrorKind;
-use bedrock_diy_model_server::scripted::{Rule, Script};
+use bedrock_diy_model_server::scripted::{JsonSchemas, Rule, Script};
 use common::{MODEL, client, message, serve, server, user};
+use serde_json::{Value, json};
 
 type Failed = SdkError<ConverseError, HttpResponse>;
 type IsTyped = fn(&ConverseError) -> bool;
@@ -175,4 +180,108 @@ async fn throttling_so_many_times_is_over_after_that() {
         .await
         .unwrap();
     assert!(output.output().is_some());
+}
+
+#[tokio::test]
+async fn messages_bodies_that_are_wrong_are_refused_and_the_place_is_named() {
+    let server = server([]).await;
+    let client = client(&server.url());
+    let turn = |role: &str, text: &str| json!({ "role": role, "content": text });
+    let body = |version: &str, max_tokens: u32, top_p: f32, messages: Value| json!({ "anthropic_version": version, "max_tokens": max_tokens, "top_p": top_p, "messages": messages });
+    let version = "bedrock-2023-05-31";
+    let cases = [
+        (json!("no object"), "Malformed input request"),
+        (json!({ "messages": [] }), "anthropic_version"),
+        (
+            body("2024", 9, 1.0, json!([turn("user", "a")])),
+            "#/anthropic_version",
+        ),
+        (
+            body(version, 0, 1.0, json!([turn("user", "a")])),
+            "#/max_tokens: 0",
+        ),
+        (body(version, 9, 2.0, json!([turn("user", "a")])), "#/top_p: 2"),
+        (body(version, 9, 1.0, json!([])), "'messages'"),
+        (
+            body(version, 9, 1.0, json!([turn("assistant", "a")])),
+            "must start with a user message",
+        ),
+        (
+            body(version, 9, 1.0, json!([turn("user", " ")])),
+            "messages.0: all messages",
+        ),
+    ];
+    for (body, expected) in cases {
+        let call = client
+            .invoke_model()
+            .model_id(MODEL)
+            .body(Blob::new(body.to_string()));
+        let error = call.send().await.unwrap_err().into_service_error();
+        assert!(error.is_validation_exception(), "{body}: {error:?}");
+        assert!(error.message().unwrap().contains(expected), "{body}: {error:?}");
+    }
+    let mut limited = body(version, 9, 1.0, json!([turn("user", "a")]));
+    limited["output_config"] =
+        json!({ "format": { "type": "json_schema", "schema": { "type": "string", "maxLength": 3 } } });
+    let call = client
+        .invoke_model()
+        .model_id(MODEL)
+        .body(Blob::new(limited.to_string()));
+    let error = call.send().await.unwrap_err().into_service_error();
+    assert!(error.message().unwrap().contains("'maxLength'"), "{error:?}");
+    let twice = body(version, 9, 1.0, json!([turn("user", "a"), turn("user", "b")]));
+    let call = client
+        .invoke_model()
+        .model_id(MODEL)
+        .body(Blob::new(twice.to_string()));
+    call.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_schema_that_bedrock_would_refuse_is_refused_unless_the_script_takes_it() {
+    let schema = |text: &str| {
+        let definition = JsonSchemaDefinition::builder()
+            .name("answer")
+            .schema(text)
+            .build();
+        let format = OutputFormat::builder()
+            .r#type(OutputFormatType::JsonSchema)
+            .structure(OutputFormatStructure::JsonSchema(definition.unwrap()));
+        OutputConfig::builder()
+            .text_format(format.build().unwrap())
+            .build()
+    };
+    let long = r#"{"type":"string","maxLength":3}"#;
+    let cases = [
+        (JsonSchemas::Bedrock, r#"{"type":"string"}"#, None),
+        (
+            JsonSchemas::Bedrock,
+            long,
+            Some("For 'string' type, property 'maxLength' is not supported"),
+        ),
+        (JsonSchemas::All, long, None),
+        (
+            JsonSchemas::None,
+            r#"{"type":"string"}"#,
+            Some("output_config.format: Extra inputs"),
+        ),
+    ];
+    for (taken, text, refusal) in cases {
+        let server = serve(Script::default().json_schemas(taken)).await;
+        let call = client(&server.url()).converse().model_id(MODEL);
+        let answer = call
+            .messages(user("Hello"))
+            .output_config(schema(text))
+            .send()
+            .await;
+        match (answer, refusal) {
+            (Ok(_), None) => {}
+            (Err(error), Some(expected)) => {
+                let error = error.into_service_error();
+                assert!(error.is_validation_exception(), "{text}: {error:?}");
+                assert!(error.message().unwrap().contains(expected), "{text}: {error:?}");
+            }
+            (answer, _) => panic!("{taken:?} {text}: {answer:?}"),
+        }
+    }
 }

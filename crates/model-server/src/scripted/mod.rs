@@ -4,6 +4,7 @@ mod answer;
 mod quota;
 mod replies;
 mod rules;
+mod schema;
 mod template;
 
 use std::collections::HashMap;
@@ -19,13 +20,14 @@ use wildmatch::WildMatch;
 
 pub use replies::{Content, Failure, Fault, Reply, ToolCall, What};
 pub use rules::{Quota, Rule, Script, Then, When};
+pub use schema::JsonSchemas;
 
 use crate::model::{Answer, ContentHash, Model, Refusal, Request, Usage};
 use crate::scripted::answer::{CompiledReply, service_error};
 use crate::scripted::quota::{Accounts, Reservation};
 use crate::wire::errors::ServiceError;
 
-/// A model that answers by the rules of a [`Script`]. JSON Schemas of requests are ignored.
+/// A model that answers by the rules of a [`Script`], whatever JSON Schema a request asks for.
 pub struct ScriptedModel {
     running: RwLock<Arc<Running>>,
 }
@@ -170,6 +172,9 @@ impl Running {
 
     fn decide(&self, request: &Request) -> Result<Decision, Refusal> {
         self.check_model(&request.model_id)?;
+        if let Some(schema) = &request.json_schema {
+            self.script.json_schemas.check(schema)?;
+        }
         let reservation = self.reserve(request)?;
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let seen = self.contents.as_ref().map_or(0, |contents| {

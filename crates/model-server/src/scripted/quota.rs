@@ -55,9 +55,10 @@ impl Accounts {
             .max_tokens
             .map_or(self.quota.default_max_tokens, u64::from);
         let tokens = u64::from(input_tokens) + answer;
-        let slot = self.slot(now);
         let mut accounts = self.by_model.lock();
         let account = accounts.entry(request.model_id.clone()).or_default();
+        // Two calls may come to the lock in another order than they looked at the clock.
+        let slot = self.slot(now).max(account.requests.latest());
         if !account.requests.has_room(slot, 1, self.quota.requests_per_minute) {
             return Err(ServiceError::too_many_requests());
         }
@@ -110,6 +111,11 @@ struct Window {
 }
 
 impl Window {
+    /// The slot that was used last.
+    fn latest(&self) -> u64 {
+        self.slots.back().map_or(0, |(slot, _)| *slot)
+    }
+
     fn has_room(&mut self, now: u64, amount: u64, limit: Option<u64>) -> bool {
         let Some(limit) = limit else { return true };
         let width = u64::try_from(MINUTE.as_millis() / SLOT_MS).unwrap_or(u64::MAX);
@@ -204,6 +210,21 @@ mod tests {
             .settle(&usage(100, 100));
         accounts.reserve(&request(300), 101, now).unwrap_err();
         accounts.reserve(&request(300), 100, now).unwrap();
+    }
+
+    #[test]
+    fn a_call_that_looked_at_the_clock_early_is_settled_like_others() {
+        let start = Instant::now();
+        let accounts = Arc::new(Accounts::new(Quota::of("*").tokens(1000, 1), start));
+        let late = accounts
+            .reserve(&request(400), 0, start + Duration::from_secs(1))
+            .unwrap();
+        let early = accounts.reserve(&request(400), 0, start).unwrap();
+        early.settle(&usage(0, 0));
+        late.settle(&usage(0, 0));
+        accounts
+            .reserve(&request(1000), 0, start + Duration::from_secs(1))
+            .unwrap();
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scripted::replies::{Failure, Reply};
+use crate::scripted::schema::JsonSchemas;
 use crate::wire::errors::ErrorKind;
 
 /// What a scripted model does. The first rule that fits a request answers it.
@@ -23,6 +24,8 @@ use crate::wire::errors::ErrorKind;
 pub struct Script {
     /// Patterns of the model ids that are served; `*` stands for any text. Others are refused. Default: all.
     pub models: Vec<String>,
+    /// The JSON Schemas that requests may ask for. Default: those that Bedrock takes.
+    pub json_schemas: JsonSchemas,
     /// Limits a minute, as Bedrock has them. Default: none.
     pub quotas: Vec<Quota>,
     /// The rules, in order.
@@ -35,6 +38,7 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             models: vec!["*".to_owned()],
+            json_schemas: JsonSchemas::default(),
             quotas: Vec::new(),
             rules: Vec::new(),
             otherwise: Reply::text("This is a scripted answer."),
@@ -54,6 +58,13 @@ impl Script {
     #[must_use]
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quotas.push(quota);
+        self
+    }
+
+    /// Takes these JSON Schemas.
+    #[must_use]
+    pub fn json_schemas(mut self, taken: JsonSchemas) -> Self {
+        self.json_schemas = taken;
         self
     }
 

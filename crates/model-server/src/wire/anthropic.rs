@@ -10,7 +10,7 @@ use crate::model::{Inference, Message, Request, Role, Stop, StopReason, ToolUse}
 use crate::wire::dialect::{Block, Dialect, Timing, to_json};
 use crate::wire::errors::ServiceError;
 use crate::wire::eventstream;
-use crate::wire::request::{check_conversation, check_inference, from_json};
+use crate::wire::request::{check_begin, from_json};
 
 /// The only value of `anthropic_version` that Bedrock takes.
 /// Source: Amazon Bedrock user guide, "Anthropic Claude Messages API", request fields.
@@ -22,30 +22,72 @@ const CHUNK: &str = "chunk";
 pub(crate) fn parse(body: &[u8]) -> Result<Request, ServiceError> {
     let body: Body = from_json(body)?;
     if body.anthropic_version != VERSION {
-        return Err(ServiceError::validation(format!(
-            "Malformed input request: #/anthropic_version: '{VERSION}' is the only version served, please reformat \
-             your input and try again."
+        return Err(malformed(&format!(
+            "#/anthropic_version: '{VERSION}' is the only version served"
         )));
     }
     let messages: Vec<Message> = body.messages.into_iter().map(TextMessage::into_message).collect();
-    check_conversation(&messages)?;
+    check_messages(&messages)?;
     let inference = Inference {
         max_tokens: Some(body.max_tokens),
         temperature: body.temperature,
         top_p: body.top_p,
         stop_sequences: body.stop_sequences,
     };
-    check_inference(&inference)?;
+    check_ranges(&inference)?;
     let system = body
         .system
         .map(|system| system.joined("\n\n").0)
         .unwrap_or_default();
+    let format = body.output_config.and_then(|config| config.format);
+    let json_schema = format.map(|OutputFormat::JsonSchema { schema }| schema.to_string());
     Ok(Request {
         system,
         messages,
         inference,
+        json_schema,
         ..Request::default()
     })
+}
+
+fn malformed(what: &str) -> ServiceError {
+    ServiceError::validation(format!(
+        "Malformed input request: {what}, please reformat your input and try again."
+    ))
+}
+
+/// Two messages of one role after each other are taken, and read as one turn.
+fn check_messages(messages: &[Message]) -> Result<(), ServiceError> {
+    check_begin(messages)?;
+    let blank = messages
+        .iter()
+        .position(|message| message.text.trim().is_empty() && message.other_blocks.is_empty());
+    match blank {
+        Some(n) => Err(ServiceError::validation(format!(
+            "messages.{n}: all messages must have non-empty content except for the optional final assistant message"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn check_ranges(inference: &Inference) -> Result<(), ServiceError> {
+    if inference.max_tokens == Some(0) {
+        return Err(malformed("#/max_tokens: 0 is not greater or equal to 1"));
+    }
+    for (name, value) in [("temperature", inference.temperature), ("top_p", inference.top_p)] {
+        match value {
+            Some(value) if value < 0.0 => {
+                return Err(malformed(&format!(
+                    "#/{name}: {value} is not greater or equal to 0"
+                )));
+            }
+            Some(value) if value > 1.0 => {
+                return Err(malformed(&format!("#/{name}: {value} is not less or equal to 1")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The dialect of Anthropic's Messages, each event of a stream in a `chunk`.
@@ -191,6 +233,18 @@ struct Body {
     top_p: Option<f32>,
     #[serde(default)]
     stop_sequences: Vec<String>,
+    output_config: Option<OutputConfig>,
+}
+
+#[derive(Deserialize)]
+struct OutputConfig {
+    format: Option<OutputFormat>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum OutputFormat {
+    JsonSchema { schema: Value },
 }
 
 #[derive(Deserialize)]

@@ -32,23 +32,24 @@ pub(crate) fn from_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Ser
     })
 }
 
-/// Refuses conversations that no model takes: empty, not begun by the user, or without turns.
-pub(crate) fn check_conversation(messages: &[Message]) -> Result<(), ServiceError> {
+/// Refuses conversations that no model takes: empty, or not begun by the user.
+pub(crate) fn check_begin(messages: &[Message]) -> Result<(), ServiceError> {
     match messages.first() {
-        None => {
-            return Err(ServiceError::validation(
-                "1 validation error detected: Value at 'messages' failed to satisfy constraint: Member must have \
-                 length greater than or equal to 1",
-            ));
-        }
-        Some(first) if first.role != Role::User => {
-            return Err(ServiceError::validation(
-                "A conversation must start with a user message. Try again with a conversation that starts with a \
-                 user message.",
-            ));
-        }
-        Some(_) => {}
+        None => Err(ServiceError::validation(
+            "1 validation error detected: Value at 'messages' failed to satisfy constraint: Member must have length \
+             greater than or equal to 1",
+        )),
+        Some(first) if first.role != Role::User => Err(ServiceError::validation(
+            "A conversation must start with a user message. Try again with a conversation that starts with a user \
+             message.",
+        )),
+        Some(_) => Ok(()),
     }
+}
+
+/// The same, and those without turns.
+fn check_conversation(messages: &[Message]) -> Result<(), ServiceError> {
+    check_begin(messages)?;
     if messages.windows(2).any(|pair| pair[0].role == pair[1].role) {
         return Err(ServiceError::validation(
             "A conversation must alternate between user and assistant roles. Make sure the conversation alternates \
@@ -59,7 +60,7 @@ pub(crate) fn check_conversation(messages: &[Message]) -> Result<(), ServiceErro
 }
 
 /// Refuses inference parameters that are out of their range.
-pub(crate) fn check_inference(inference: &Inference) -> Result<(), ServiceError> {
+fn check_inference(inference: &Inference) -> Result<(), ServiceError> {
     let mut faults = Vec::new();
     if inference.max_tokens == Some(0) {
         faults.push(("maxTokens", "greater than or equal to 1"));
