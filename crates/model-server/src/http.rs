@@ -140,10 +140,12 @@ async fn answer(
     call: &mut CallGuard,
 ) -> Result<Reply, Refusal> {
     let timing = Timing::start();
-    if shared.settings.require_authorization && !http.headers().contains_key(AUTHORIZATION) {
+    let may_ask = !shared.settings.require_authorization || http.headers().contains_key(AUTHORIZATION);
+    // In any case: a connection that is closed on an unread body is reset, and the refusal may be lost.
+    let body = read(http.into_body(), shared.settings.max_body_bytes).await?;
+    if !may_ask {
         return Err(ServiceError::from(ErrorKind::MissingAuthenticationToken).into());
     }
-    let body = read(http.into_body(), shared.settings.max_body_bytes).await?;
     let request = Arc::new(parse(operation, model_id, body)?);
     call.record(operation, &request);
     match operation {

@@ -8,6 +8,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http::{Shared, serve};
@@ -94,6 +95,7 @@ pub struct ModelServer<M> {
     model: Arc<M>,
     address: SocketAddr,
     observer: Arc<Observer>,
+    stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
@@ -119,11 +121,13 @@ impl<M: Model> ModelServer<M> {
             observer: Arc::clone(&observer),
             settings,
         });
-        let task = tokio::spawn(accept(listener, shared));
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(accept(listener, shared, stopped));
         Ok(Self {
             model,
             address,
             observer,
+            stop: Some(stop),
             task,
         })
     }
@@ -166,8 +170,8 @@ impl<M: Model> ModelServer<M> {
 
     /// Stops, and waits until every connection is closed.
     pub async fn shutdown(mut self) {
-        self.task.abort();
-        // The only other end of the task is this abort, so there is nothing to learn from it.
+        // The task ends by itself then; that it is gone already is as good.
+        let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = (&mut self.task).await;
     }
 
@@ -183,12 +187,16 @@ impl<M> Drop for ModelServer<M> {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
     // Dropped with this future, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let (stream, peer) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stopped => return connections.shutdown().await,
+        };
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file handles, most likely: let some calls end before trying again.
