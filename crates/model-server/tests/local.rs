@@ -21,7 +21,7 @@ use aws_sdk_bedrockruntime::types::{
     OutputFormat, OutputFormatStructure, OutputFormatType, StopReason, SystemContentBlock,
 };
 use bedrock_diy_model_server::ModelServer;
-use bedrock_diy_model_server::local::{LocalModel, MODEL_ID, fetch};
+use bedrock_diy_model_server::local::{LocalModel, MODEL_ID, fetch, one_thread_a_generation};
 use common::{client, deltas, kinds, read, user};
 use serde_json::{Value, json};
 use tokio::time::{Duration, timeout};
@@ -32,6 +32,7 @@ const ARTICLE: &str = "The city council of Ulm decided on Tuesday to plant 1,200
 /// A server of its own for each test, with the one model that all of them share.
 async fn server() -> ModelServer<Arc<LocalModel>> {
     static MODEL: OnceLock<Arc<LocalModel>> = OnceLock::new();
+    one_thread_a_generation();
     let model = MODEL.get_or_init(|| {
         let folder = std::env::var_os("BEDROCK_DIY_MODEL_DIR").map_or_else(
             || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("models"),

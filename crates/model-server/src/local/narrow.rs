@@ -1,6 +1,9 @@
 //! Makes a JSON Schema stricter where it leaves lengths open. What keeps the stricter one keeps the other.
 //!
 //! A small model seldom ends a list or a string by itself, and invents properties as long as it may.
+//!
+//! Clients of Bedrock write the limits that its structured output doesn't take into a description, as JSON
+//! on its last line: a large model reads them there. A small one doesn't, but can be held to them.
 
 use serde_json::{Map, Value, json};
 
@@ -13,6 +16,33 @@ const ARRAY_ITEMS: u64 = 8;
 /// The largest number, either way, where the schema sets no limit.
 const NUMBER: i64 = 1_000_000_000;
 
+/// The limits that are taken from a description.
+const LIMITS: [&str; 8] = [
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+];
+
+/// Puts the limits that a description ends with where they belong.
+fn limits_from_description(fields: &mut Map<String, Value>) {
+    let written = fields.get("description").and_then(Value::as_str);
+    let last = written
+        .and_then(|written| written.lines().last())
+        .unwrap_or_default();
+    let Ok(Value::Object(limits)) = serde_json::from_str(last) else {
+        return;
+    };
+    let limits = limits
+        .into_iter()
+        .filter(|(keyword, value)| LIMITS.contains(&keyword.as_str()) && value.is_number());
+    fields.extend(limits);
+}
+
 /// The limits of a schema and of all schemas in it.
 pub(crate) fn narrow(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else {
@@ -20,6 +50,7 @@ pub(crate) fn narrow(schema: &mut Value) {
     };
     // Its own settings of the constraint engine are no business of a request.
     fields.remove("x-guidance");
+    limits_from_description(fields);
     for of_one in ["items", "additionalProperties"] {
         if let Some(inner) = fields.get_mut(of_one) {
             narrow(inner);
@@ -128,6 +159,24 @@ mod tests {
             },
         });
         assert_eq!(narrowed(schema), expected);
+    }
+
+    #[test]
+    fn limits_in_a_description_are_kept_like_others() {
+        let schema = json!({
+            "type": "array",
+            "minItems": 1,
+            "description": "At most three\n\n{\"minItems\":2,\"maxItems\":3,\"uniqueItems\":true}",
+            "items": { "type": "string", "description": "{\"maxLength\":30}" },
+        });
+        let list = narrowed(schema);
+        assert_eq!((&list["minItems"], &list["maxItems"]), (&json!(2), &json!(3)));
+        assert_eq!(list["items"]["maxLength"], json!(30));
+        assert_eq!(list.get("uniqueItems"), None);
+        for other in ["{", "30", "{\"maxLength\":\"x\"}", ""] {
+            let schema = json!({ "type": "string", "description": other });
+            assert_eq!(narrowed(schema)["maxLength"], json!(400), "{other}");
+        }
     }
 
     #[test]

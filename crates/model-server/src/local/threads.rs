@@ -6,9 +6,11 @@ const VARIABLE: &str = "CANDLE_NUM_THREADS";
 /// Restarts the program, with the same arguments and process id, with `CANDLE_NUM_THREADS=1` in its
 /// environment; returns at once where the variable is set to anything already, and off Unix.
 ///
-/// Call it first in `main`. By itself, candle divides each product among all cores, and they spin until the
-/// last is done. The products of a model this small take microseconds: one core alone is as quick on an idle
-/// machine, ten times as quick on a busy one, and leaves the others to other generations.
+/// Call it before anything has been begun that a restart would lose: files that were written to, locks,
+/// other threads' work. By itself, candle divides each product among all cores, and they spin until the last
+/// is done. The products of a model this small take microseconds: one core alone is as quick on an idle
+/// machine, ten times as quick on a busy one, and leaves the others to other generations. Candle has no other
+/// way to be told, and a program can't safely change its own environment once it has threads.
 pub fn one_thread_a_generation() {
     if std::env::var_os(VARIABLE).is_some() {
         return;
@@ -16,8 +18,12 @@ pub fn one_thread_a_generation() {
     #[cfg(unix)]
     if let Ok(program) = std::env::current_exe() {
         use std::os::unix::process::CommandExt as _;
+        let mut arguments = std::env::args_os();
         let mut again = std::process::Command::new(program);
-        let error = again.args(std::env::args_os().skip(1)).env(VARIABLE, "1").exec();
+        if let Some(name) = arguments.next() {
+            again.arg0(name);
+        }
+        let error = again.args(arguments).env(VARIABLE, "1").exec();
         tracing::warn!(%error, "set {VARIABLE}=1, or the local model will be slow");
     }
 }
