@@ -210,7 +210,8 @@ impl Catalogue {
         )
     }
 
-    /// About how many tokens a request's texts make.
+    /// About how many tokens a request's texts make; its output schema is one, for the model reads it in
+    /// one form or another.
     #[must_use]
     pub fn estimated_input_tokens(&self, request: &ModelRequest) -> u64 {
         let per_character = self
@@ -218,8 +219,10 @@ impl Catalogue {
             .map(|family| family.tokens_per_character)
             .unwrap_or_default();
         let texts = request.messages.iter().map(|message| message.text.as_str());
+        let schema = request.output_schema.as_ref().map(ToString::to_string);
         let tokens: f64 = texts
             .chain([request.system.as_str()])
+            .chain(schema.as_deref())
             .map(|text| per_character.estimate(text))
             .sum();
         #[expect(

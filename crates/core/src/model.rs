@@ -23,8 +23,9 @@ pub struct ModelRequest {
     pub guardrail: Option<Guardrail>,
     /// The JSON Schema that the answer is to satisfy.
     pub output_schema: Option<Value>,
-    /// Whether the model is told the schema as Converse's `outputConfig`; false for models that
-    /// can't be. Not a part of the memo key: the answer is judged the same either way.
+    /// Whether the service may be asked to hold the model to the schema (Converse's `outputConfig`), as far
+    /// as it can; otherwise the model is told it in words. Not a part of the memo key: the answer is judged
+    /// by the whole schema either way.
     #[serde(skip)]
     pub send_schema: bool,
 }

@@ -39,7 +39,12 @@ impl Answer {
     /// The whole answer. Fails with [`Code::ModelUnavailable`] where a stop reason or a usage is
     /// missing: half an answer is none.
     pub(super) fn finish(self, model: &str, latency: Duration) -> Result<ModelAnswer> {
-        match (self.stop_reason, self.usage) {
+        // What a guardrail keeps from the model uses no tokens.
+        let usage = match self.stop_reason {
+            Some(StopReason::GuardrailIntervened) => self.usage.or(Some(Usage::default())),
+            _ => self.usage,
+        };
+        match (self.stop_reason, usage) {
             (Some(stop_reason), Some(usage)) => Ok(ModelAnswer {
                 text: self.text,
                 stop_reason,
@@ -80,7 +85,7 @@ fn stop_reason(said: &Said) -> Option<StopReason> {
     })
 }
 
-/// No call reads nothing: a usage of no tokens is what the SDK makes of one that is missing.
+/// No model reads nothing: a usage of no tokens is what the SDK makes of one that is missing.
 fn usage(said: &TokenUsage) -> Option<Usage> {
     let count = |tokens: i32| u64::try_from(tokens).unwrap_or(0);
     let usage = Usage {

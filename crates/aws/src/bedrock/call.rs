@@ -17,31 +17,39 @@ use bedrock_diy_core::{
 };
 use serde_json::Value;
 
-/// The call, ready to be sent: what the request leaves open is left out.
+/// The call, ready to be sent: what the request leaves open is left out. `format` is the schema that the
+/// service is to hold the model to; where there is none, the model is told the request's own in words.
 pub(super) fn converse_stream(
     client: &Client,
     request: &ModelRequest,
+    format: Option<&str>,
 ) -> Result<ConverseStreamFluentBuilder> {
     let messages = request.messages.iter().map(message).collect::<Result<Vec<_>>>()?;
-    let schema = request
-        .output_schema
-        .as_ref()
-        .filter(|_| request.send_schema)
-        .map(output_format)
-        .transpose()?;
+    let in_words = request.output_schema.as_ref().filter(|_| format.is_none());
     Ok(client
         .converse_stream()
         .model_id(&request.model)
-        .set_system(system(&request.system))
+        .set_system(system(&request.system, in_words))
         .set_messages(Some(messages))
         .set_inference_config(inference(&request.parameters))
         .set_guardrail_config(request.guardrail.as_ref().map(guardrail))
-        .set_output_config(schema))
+        .set_output_config(format.map(output_format).transpose()?))
 }
 
 /// Converse refuses an empty text block, so an empty system prompt is none.
-fn system(text: &str) -> Option<Vec<SystemContentBlock>> {
-    (!text.is_empty()).then(|| vec![SystemContentBlock::Text(text.to_owned())])
+fn system(prompt: &str, schema: Option<&Value>) -> Option<Vec<SystemContentBlock>> {
+    let prompt = (!prompt.is_empty()).then(|| prompt.to_owned());
+    let schema = schema.map(|schema| {
+        format!(
+            "Answer with one JSON document that satisfies this JSON Schema, and with nothing else:\n{schema}"
+        )
+    });
+    let blocks: Vec<_> = prompt
+        .into_iter()
+        .chain(schema)
+        .map(SystemContentBlock::Text)
+        .collect();
+    (!blocks.is_empty()).then_some(blocks)
 }
 
 fn message(message: &model::Message) -> Result<Message> {
@@ -86,10 +94,10 @@ fn guardrail(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
         .build()
 }
 
-fn output_format(schema: &Value) -> Result<OutputConfig> {
+fn output_format(schema: &str) -> Result<OutputConfig> {
     let definition = JsonSchemaDefinition::builder()
         .name("answer")
-        .schema(schema.to_string())
+        .schema(schema)
         .build()
         .map_err(|error| incomplete(&error))?;
     let format = OutputFormat::builder()

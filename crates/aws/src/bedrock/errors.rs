@@ -58,6 +58,23 @@ where
     Failure::new(code, format!("{detail} ({})", root(error)))
 }
 
+/// Whether the service refused a call for its output format: it has none for this model
+/// (`output_config.format: Extra inputs are not permitted`), or not for this schema (`The compiled grammar
+/// is too large`).
+pub(super) fn is_about_format(failure: &Failure) -> bool {
+    let said = failure.detail.to_ascii_lowercase();
+    let names = [
+        "output_config",
+        "outputconfig",
+        "output_format",
+        "response_format",
+        "structured output",
+        "schema",
+        "grammar",
+    ];
+    failure.code == Code::InvalidRequest && names.iter().any(|name| said.contains(name))
+}
+
 /// The service answered, and says no.
 fn refused<E, R>(error: &ServiceError<E, R>, request: &ModelRequest) -> Failure
 where
@@ -181,6 +198,9 @@ fn invalid(said: &str) -> Code {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
     if says(&["model identifier is invalid", "on-demand throughput"]) {
         Code::ModelNotFound
+    } else if says(&["output_config", "outputconfig", "compiled grammar"]) {
+        // Whatever is too much there is not the article.
+        Code::InvalidRequest
     } else if says(&["operation not allowed"]) {
         Code::ModelAccessDenied
     } else if says(&[

@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::support::{Canned, LONG, bedrock, event, request};
 use bedrock_diy_core::{
     error::Code,
-    model::{Message, StopReason, Usage},
+    model::{Message, ModelRequest, StopReason, Usage},
     ports::Model,
     project::{Guardrail, InferenceParameters},
 };
 use bedrock_diy_model_server::{
     Breakage, ErrorKind, ModelServer, Settings,
-    scripted::{Reply, Rule, Script, ScriptedModel},
+    scripted::{Failure, Reply, Rule, Script, ScriptedModel, Then},
 };
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ async fn everything_that_was_said_goes_over_the_wire() {
         id: "gr-1".into(),
         version: "DRAFT".into(),
     });
-    request.output_schema = Some(json!({"type": "object"}));
+    request.output_schema = Some(json!({"type": "string", "maxLength": 9}));
     request.send_schema = true;
     let answer = bedrock(server.url())
         .await
@@ -103,7 +103,10 @@ async fn everything_that_was_said_goes_over_the_wire() {
             },
             "outputConfig": {"textFormat": {
                 "type": "json_schema",
-                "structure": {"jsonSchema": {"name": "answer", "schema": "{\"type\":\"object\"}"}},
+                "structure": {"jsonSchema": {
+                    "name": "answer",
+                    "schema": r#"{"type":"string","description":"{\"maxLength\":9}"}"#,
+                }},
             }},
         })
     );
@@ -114,7 +117,6 @@ async fn what_was_not_said_is_not_sent() {
     let server = server(Rule::text("Yes.")).await;
     let mut request = request();
     request.system = String::new();
-    request.output_schema = Some(json!({"type": "object"}));
     let answer = bedrock(server.url())
         .await
         .converse(&request, LONG, &mut |_| {})
@@ -124,6 +126,104 @@ async fn what_was_not_said_is_not_sent() {
         panic!("the body is no object");
     };
     assert_eq!(body.keys().collect::<Vec<_>>(), ["messages"]);
+}
+
+fn with_schema(schema: &Value, send: bool) -> ModelRequest {
+    ModelRequest {
+        output_schema: Some(schema.clone()),
+        send_schema: send,
+        ..request()
+    }
+}
+
+fn system_texts(body: &Value) -> Vec<&str> {
+    let blocks = body["system"].as_array().unwrap();
+    blocks
+        .iter()
+        .map(|block| block["text"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_held_to_the_schema_is_told_it_in_words() {
+    let flat = json!({"type": "object", "properties": {"title": {"type": "string", "maxLength": 9}}});
+    let tree = json!({"type": "array", "items": {"$ref": "#"}});
+    for (schema, send) in [(flat, false), (tree, true)] {
+        let server = server(Rule::text("[]")).await;
+        let request = with_schema(&schema, send);
+        let bedrock = bedrock(server.url()).await;
+        bedrock.converse(&request, LONG, &mut |_| {}).await.unwrap();
+        let body = body(&server);
+        assert!(body.get("outputConfig").is_none(), "{body}");
+        let [prompt, words] = system_texts(&body)[..] else {
+            panic!("{body}")
+        };
+        assert_eq!(prompt, request.system);
+        assert!(words.ends_with(&format!(":\n{schema}")), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn schemas_with_keywords_that_bedrock_refuses_are_answered() {
+    let server = server(Rule::text("{}")).await;
+    let bedrock = bedrock(server.url()).await;
+    for schema in [
+        json!({"type": "integer", "minimum": 1, "exclusiveMaximum": 9, "multipleOf": 2}),
+        json!({"type": "string", "minLength": 1, "maxLength": 9, "pattern": "(?i)a", "format": "iri"}),
+        json!({"type": "array", "items": {"type": "number", "maximum": 1}, "minItems": 2, "maxItems": 3}),
+        json!({"type": "object", "properties": {"a": {"oneOf": [{"type": "string"}, {"type": "null"}]}}}),
+        json!({"type": "object", "properties": {"a": {"allOf": [{"$ref": "#/definitions/b"}]}},
+               "definitions": {"b": {"properties": {"c": {"enum": ["d"]}}, "minProperties": 1}}}),
+    ] {
+        let request = with_schema(&schema, true);
+        bedrock.converse(&request, LONG, &mut |_| {}).await.unwrap();
+    }
+    // Each was sent once, as an output format, and not refused.
+    let requests = server.requests();
+    assert_eq!(requests.len(), 5);
+    for request in requests {
+        assert!(request.body.unwrap().contains("outputConfig"));
+    }
+}
+
+#[tokio::test]
+async fn an_output_format_that_is_refused_is_left_out_from_then_on() {
+    for message in [
+        "The model returned the following errors: output_config.format: Extra inputs are not permitted",
+        "The model returned the following errors: The compiled grammar is too large, which would cause \
+         performance issues.",
+    ] {
+        let refusal = Failure {
+            kind: ErrorKind::Validation,
+            message: Some(message.into()),
+        };
+        let server = server(Rule::new(Then::Error(refusal)).times(1)).await;
+        let bedrock = bedrock(server.url()).await;
+        let request = with_schema(&json!({"type": "string"}), true);
+        for _ in 0..2 {
+            bedrock.converse(&request, LONG, &mut |_| {}).await.unwrap();
+        }
+        let requests = server.requests();
+        let formats: Vec<_> = requests
+            .iter()
+            .map(|request| request.body.as_deref().unwrap().contains("outputConfig"))
+            .collect();
+        assert_eq!(formats, [true, false, false], "{message}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_guardrail_keeps_from_the_model_uses_no_tokens() {
+    let answer = Canned::stream(&[
+        event("messageStop", &json!({"stopReason": "guardrail_intervened"})),
+        event(
+            "metadata",
+            &json!({"usage": {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}}),
+        ),
+    ]);
+    let answer = answer.asked(&request()).await.unwrap();
+    assert_eq!(answer.stop_reason, StopReason::GuardrailIntervened);
+    assert_eq!(answer.usage, Usage::default());
 }
 
 #[tokio::test]

@@ -172,6 +172,12 @@ async fn errors_instead_of_an_answer_are_told_in_the_domains_terms() {
         (
             400,
             "ValidationException",
+            "output_config.format.schema: a name exceeds 64 characters",
+            Code::InvalidRequest,
+        ),
+        (
+            400,
+            "ValidationException",
             "The maximum tokens you requested exceeds the model limit of 4096.",
             Code::InvalidRequest,
         ),
