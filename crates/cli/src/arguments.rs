@@ -13,10 +13,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 #[command(name = "bedrock-diy", version, after_long_help = AFTER)]
 pub struct Arguments {
     /// Where projects, jobs and results are kept [default: the user's data folder].
-    #[arg(long, global = true, env = "BEDROCK_DIY_DATA", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, help_heading = "Everywhere", env = "BEDROCK_DIY_DATA", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
     /// Your own entries for the model catalogue, in the format of models.toml.
-    #[arg(long, global = true, env = "BEDROCK_DIY_MODELS", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = "Everywhere", env = "BEDROCK_DIY_MODELS", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub models: Option<PathBuf>,
     /// What is done.
     #[command(subcommand)]
@@ -30,21 +30,21 @@ Try it:
   bedrock-diy serve --project news               works what is dropped in the data folder's inbox/
 
 Stopping:
-  Ctrl-C lets answers that are being written come to their end, for half a minute at most, because
-  they are paid for; nothing new is begun. A second Ctrl-C stops at once. Nothing that is done is lost
-  either way.
+  Ctrl-C lets answers that are being written come to their end, for half a minute at most,
+  because they are paid for; nothing new is begun. A second Ctrl-C stops at once. Nothing that
+  is done is lost either way.
 
 Which model answers:
-  The model that the cards, the project or --model name, on Amazon Bedrock, with the credentials that
-  the AWS command line would use. Where none is named, a small demo model on this machine, which is
-  free and not good.
+  The model that the cards, the project or --model name, on Amazon Bedrock, with the
+  credentials that the AWS command line would use. Where none is named, a small demo model on
+  this machine, which is free and not good.
 
 Exit codes:
   0    what was asked for is done; of `run`: every article succeeded
   1    of `run`: some article failed; its row says why, and the same command tries it again
-  2    what was asked for makes no sense (an argument, a project file, a model without credentials)
-  3    the machine is in the way (disk, data folder in use or of another version, network), or a
-       fault of bedrock-diy itself
+  2    what was asked for makes no sense (an argument, a project file, no credentials)
+  3    the machine is in the way (disk, network, a data folder that is in use or of another
+       version), or a fault of bedrock-diy itself
   130  stopped by Ctrl-C or a polite kill; the same command goes on where it stopped
 
 Logs go to standard error; RUST_LOG=info shows them, BEDROCK_DIY_LOG=json makes them JSON.";
@@ -86,7 +86,7 @@ pub enum Command {
     /// estimates made from it. Other Bedrock models work too, without estimates; --models FILE adds
     /// them, or your own prices.
     Models(Models),
-    /// Prints a completion script for a shell.
+    /// Prints a completion script for a shell
     ///
     ///   bash  bedrock-diy completions bash > ~/.local/share/bash-completion/completions/bedrock-diy
     ///   zsh   bedrock-diy completions zsh > a folder of $fpath, as _bedrock-diy
@@ -179,7 +179,7 @@ pub enum Jobs {
     Show(OneJob),
     /// Shows what happened to one job.
     Events(OneJob),
-    /// Tries failed or cancelled jobs again, from the stage that failed on.
+    /// Tries failed or cancelled jobs again, from the stage that failed on
     ///
     /// A retry is a new job, whose id is printed; `bedrock-diy serve` works it. All failed ones:
     ///

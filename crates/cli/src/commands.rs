@@ -18,7 +18,7 @@ use clap::CommandFactory;
 use crate::{
     arguments::{Arguments, Command},
     exit::Exit,
-    project_files,
+    project_files::{self, InitError},
     terminal::{self, print},
 };
 
@@ -28,8 +28,13 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
     let catalogue = || catalogue(arguments.models.as_ref());
     match arguments.command {
         Command::Init(init) => {
-            let written = project_files::init(&init.dir, &project_name(&init))
-                .map_err(|error| Failure::new(Code::InvalidRequest, error.to_string()))?;
+            let written = project_files::init(&init.dir, &project_name(&init)).map_err(|error| {
+                let code = match error {
+                    InitError::InTheWay(_) => Code::InvalidRequest,
+                    InitError::Unwritable { .. } => Code::StorageUnavailable,
+                };
+                Failure::new(code, error.to_string())
+            })?;
             for path in written {
                 print(path.display())?;
             }
@@ -74,6 +79,7 @@ pub fn log(arguments: &Arguments) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| terminal::Log)
+        .with_ansi(terminal::has_colours())
         // It would say on standard error that standard error can't be written.
         .log_internal_errors(false);
     if std::env::var_os("BEDROCK_DIY_LOG").is_some_and(|format| format == "json") {

@@ -48,7 +48,7 @@ pub fn gather(arguments: &[PathBuf], ours: &[PathBuf]) -> Result<Vec<Input>, Fai
             {
                 return Err(Failure::new(
                     Code::InvalidRequest,
-                    format!("there is no {}", argument.display()),
+                    format!("there is no file or folder {}", argument.display()),
                 ));
             }
             _ => inputs.push(input(argument, file_name(argument))),

@@ -59,7 +59,7 @@ impl Display {
     pub(crate) fn new(progress: Progress, streaming: bool) -> Self {
         // An answer that is being written ends somewhere within a line: there is no room for bars below.
         let room = !(streaming && stdout().is_terminal());
-        let able = || stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let able = || stderr().is_terminal() && !terminal::is_dumb();
         let kind = match progress {
             Progress::None => Kind::None,
             Progress::Bars if room => Kind::Bars(Box::default()),

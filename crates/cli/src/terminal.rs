@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     fmt::Display,
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -35,6 +35,17 @@ fn beside_bars<T>(say: impl FnOnce() -> T) -> T {
         Some(shown) => shown.suspend(say),
         None => say(),
     }
+}
+
+/// Whether standard error shows colours: a file or another program would get their codes.
+pub(crate) fn has_colours() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !unwanted && !is_dumb()
+}
+
+/// Whether the terminal can't move its cursor.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Says a line on standard error.

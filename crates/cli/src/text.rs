@@ -36,13 +36,32 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
-/// The text, or its beginning and an ellipsis where it has more than `most` characters: for a line on
-/// a terminal, never for a result.
+/// The text, or its beginning, an ellipsis and its end where it takes more than `most` columns of a
+/// terminal: names often differ at their ends. For a table, never for a result.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    if text.chars().map(columns).sum::<usize>() <= most {
+        return text.to_owned();
     }
+    let end = fitting(text.chars().rev(), most / 3);
+    let end = &text[text.len() - end..];
+    let begin = fitting(text.chars(), most - 1 - end.chars().map(columns).sum::<usize>());
+    format!("{}…{end}", &text[..begin])
+}
+
+/// How many bytes of these characters fit into so many columns.
+fn fitting(text: impl Iterator<Item = char>, most: usize) -> usize {
+    let mut taken = 0;
+    text.take_while(|c| {
+        taken += columns(*c);
+        taken <= most
+    })
+    .map(char::len_utf8)
+    .sum()
+}
+
+/// Nearly all letters from Hangul on are two columns wide; a column too few does no harm.
+fn columns(c: char) -> usize {
+    if c < '\u{1100}' { 1 } else { 2 }
 }
 
 #[cfg(test)]
@@ -55,6 +74,8 @@ mod tests {
         assert_eq!(grouped(123), "123");
         assert_eq!(duration(Duration::from_millis(820)), "0.8 s");
         assert_eq!(duration(Duration::from_secs(185)), "3 min 05 s");
-        assert_eq!(shortened("한국어 기사", 3), "한국어…");
+        assert_eq!(shortened("한국어 기사", 11), "한국어 기사");
+        assert_eq!(shortened("한국어 기사", 10), "한국어 …사");
+        assert_eq!(shortened("bridge-opening-12.txt", 15), "bridge-op…2.txt");
     }
 }

@@ -229,6 +229,7 @@ async fn no_log_line_holds_an_article_a_prompt_or_an_output() {
         );
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains("job succeeded"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains('\u{1b}'), "a file gets no colours");
         for secret in ["zinnober", "kobalt", "ocker"] {
             let told = ended.stderr.lines().find(|line| line.contains(secret));
             assert_eq!(told, None, "{secret}");
@@ -254,4 +255,20 @@ async fn a_data_folder_of_a_newer_version_is_refused_and_left_as_it_is() {
     assert!(refused.stderr.contains("another version"), "{}", refused.stderr);
     database.pragma_update(None, "user_version", 1).unwrap();
     assert_eq!(program.run(project.run(1)).code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_paid_for_whose_results_could_not_be_written() {
+    let model = ScriptedServer::start(Script::default()).await;
+    let project = Project::with_cards(1);
+    project.small_articles(1);
+    std::fs::write(project.out(), "a file").unwrap();
+    let refused = Program::new(&project.data(), &model.url()).run(project.run(1));
+    assert_eq!(refused.code, Some(3));
+    assert!(
+        refused.stderr.contains("can't be written to"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(model.calls(), 0);
 }

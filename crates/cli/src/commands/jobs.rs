@@ -24,6 +24,9 @@ use crate::{
 /// Jobs read at once: a list of any length goes through in pages.
 const PAGE: usize = 500;
 
+/// As much of an id as tells a million jobs apart. The whole would take a fifth of the table.
+const SHORT_ID: usize = 12;
+
 /// Does what was asked for with jobs.
 pub(super) async fn jobs(data: &Path, catalogue: Catalogue, command: Jobs) -> Result<Exit> {
     let machine = Machine::open(data, Arc::new(catalogue))?;
@@ -92,7 +95,14 @@ fn list_table() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
-        "Job", "Article", "Project", "Status", "Stages", "Tokens", "Cost", "Accepted",
+        "Job",
+        "Article",
+        "Project",
+        "Status",
+        "Stages",
+        "Tokens",
+        "Cost",
+        "Accepted (UTC)",
     ]);
     table
 }
@@ -108,14 +118,19 @@ fn list_row(job: &Job) -> [String; 8] {
         stages => format!("{}/{stages}", job.stages_done),
     };
     [
-        job.job_id.to_string(),
-        shortened(&plain(&job.article.name), 40),
+        job.job_id.as_str().chars().take(SHORT_ID).collect(),
+        shortened(&plain(&job.article.name), 28),
         job.project_id.to_string(),
         status,
         stages,
         grouped(job.usage.total()),
         dollars(job.cost),
-        job.accepted_at.to_string(),
+        job.accepted_at
+            .to_string()
+            .replace('T', " ")
+            .chars()
+            .take(16)
+            .collect(),
     ]
 }
 

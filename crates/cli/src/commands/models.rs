@@ -22,15 +22,8 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header([
-        "Model",
-        "Id",
-        "Profiles",
-        "Context",
-        "$ / million in",
-        "out",
-        "As of",
-    ]);
+    // Names say no more than ids, and the table is wide enough; `--json` has them.
+    table.set_header(["Id", "Profiles", "Context", "$/M in", "$/M out", "As of"]);
     for family in &catalogue.families {
         let price = |pick: fn(&bedrock_diy_core::catalogue::Price) -> f64| {
             family
@@ -39,7 +32,6 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
                 .map_or_else(|| "unknown".to_owned(), |price| format!("{}", pick(price)))
         };
         table.add_row([
-            family.name.clone(),
             family.ids.join("\n"),
             family.profiles.join(" "),
             grouped(family.context_window),
@@ -62,6 +54,9 @@ pub(super) fn list(catalogue: &Catalogue, arguments: &Models) -> Result<Exit> {
         "The default on Bedrock is {} ({}).",
         catalogue.default_model, default.name
     ))?;
-    print("Prices are estimates in US dollars; correct or add models with --models FILE.")?;
+    print("A profile stands in front of the id: us.anthropic.…")?;
+    print(
+        "Prices are estimates in US dollars for a million tokens; correct or add models with --models FILE.",
+    )?;
     Ok(Exit::Success)
 }

@@ -51,6 +51,7 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     setup::check_models(&project, &choice, &catalogue)?;
     let machine = Machine::open(data, Arc::new(catalogue))?;
     let _lock = setup::lock(&machine)?;
+    check_out(&arguments.out)?;
     say(&choice.notice);
 
     push::push(&machine, &project, &author()).await?;
@@ -114,6 +115,22 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     })
 }
 
+/// Checks that results can be written, before anything is paid for.
+fn check_out(out: &Path) -> Result<()> {
+    let probe = out.join("results.jsonl.part");
+    std::fs::create_dir_all(out)
+        .and_then(|()| File::create(&probe))
+        .and_then(|_| std::fs::remove_file(&probe))
+        .map_err(|error| unwritable(out, &error))
+}
+
+fn unwritable(out: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Code::StorageUnavailable,
+        format!("results can't be written to {}: {error}", out.display()),
+    )
+}
+
 /// Writes `results.jsonl`, `results.csv` and the articles' folders, an article at a time.
 async fn write_results(
     machine: &Machine,
@@ -121,12 +138,7 @@ async fn write_results(
     pipeline: &PipelineRevision,
     entries: &[Entry],
 ) -> Result<Summary> {
-    let trouble = |error: std::io::Error| {
-        Failure::new(
-            Code::StorageUnavailable,
-            format!("results can't be written to {}: {error}", out.display()),
-        )
-    };
+    let trouble = |error: std::io::Error| unwritable(out, &error);
     std::fs::create_dir_all(out).map_err(trouble)?;
     let cards: Vec<PromptId> = pipeline.cards.iter().map(|card| card.prompt_id.clone()).collect();
     // Beside the old files until they are whole: a kill leaves the earlier results, not half of these.

@@ -11,11 +11,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::{Article, Tally};
 use crate::{
     terminal,
-    text::{dollars, duration, grouped},
+    text::{dollars, duration, grouped, shortened},
 };
 
 /// Rows for articles. More are at work when many calls are in flight; it is said how many.
 const ROWS: usize = 8;
+
+/// Columns for an article's name.
+const NAME: usize = 60;
 
 /// Time between two drawings. Events come by the thousand; eyes don't.
 const GRAIN: Duration = Duration::from_millis(100);
@@ -116,7 +119,7 @@ fn shown(article: &Article) -> String {
     let at = article.at.as_ref().map_or_else(String::new, |at| {
         format!("{} {}", at.what, duration(at.since.elapsed()))
     });
-    format!("  {done} {at:<24} {}", article.name)
+    format!("  {done} {at:<24} {}", shortened(&article.name, NAME))
 }
 
 fn numbers(tally: &Tally, unseen: usize) -> String {

@@ -129,6 +129,13 @@ impl ParsedCard {
             );
             return;
         };
+        if let Some(line) = parts.front_matter.is_none().then(|| headless(text)).flatten() {
+            faults.at(
+                Place::line(line),
+                "the front matter has no beginning: write a line `---` above this one",
+            );
+            return;
+        }
         let mut fields = match parts.front_matter.map(yaml::parse) {
             None => Fields::none(CARD),
             Some(Ok(document)) => Fields::of(document, CARD, faults),
@@ -213,6 +220,19 @@ fn of_content(content: &str) -> CardDraft {
 fn is_schema_file(name: &str) -> bool {
     let plain = !name.contains(['/', '\\', ':']) && !name.starts_with('.') && !name.contains('\0');
     plain && name.strip_suffix(".json").is_some_and(|stem| !stem.is_empty())
+}
+
+/// The line at which a front matter begins that has an end and no beginning: its settings would be told to the
+/// model. A prompt of its own may well hold a line `---`, but does not begin with one of our fields.
+fn headless(text: &str) -> Option<usize> {
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .skip_while(|(_, line)| line.trim().is_empty());
+    let (at, first) = lines.next()?;
+    let (field, _) = first.split_once(':')?;
+    let is_field = CARD.paths.contains(&field) || CARD.elsewhere.iter().any(|(name, _)| *name == field);
+    (is_field && lines.any(|(_, line)| line.trim_end() == "---")).then_some(at + 1)
 }
 
 /// A file's two parts.

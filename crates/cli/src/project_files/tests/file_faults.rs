@@ -1,11 +1,11 @@
 //! What is wrong with files and folders: each fault with its exact words.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use bedrock_diy_core::limits;
 use expect_test::expect;
 
-use super::{PROMPT, ProjectFiles, check, check_card, folder, listed};
+use super::{PROMPT, ProjectFiles, check, check_card, folder, listed, parse_card};
 
 #[test]
 fn a_folder_that_is_no_project_is_named() {
@@ -72,6 +72,20 @@ fn a_card_that_says_nothing_is_named() {
         cards/10-facts.md:2: the front matter that begins here has no end: write a line `---` below it
     "#]],
     );
+}
+
+#[test]
+fn settings_without_the_line_above_them_are_not_told_to_the_model() {
+    check_card(
+        "\ntitle: A\ntags: [b]\n---\nWrite.",
+        &expect![[r#"
+        cards/10-facts.md:2: the front matter has no beginning: write a line `---` above this one
+    "#]],
+    );
+    for prompt in ["Note: write.\n---\nBriefly.", "title: a title is what you write."] {
+        let card = parse_card(Path::new("cards/10-facts.md"), prompt.as_bytes());
+        assert_eq!(card.faults, [], "{prompt}");
+    }
 }
 
 #[test]
