@@ -171,6 +171,7 @@ async fn start_demo(cache: PathBuf) -> Result<Arc<dyn Model>> {
 }
 
 #[cfg(not(feature = "demo-model"))]
+#[expect(clippy::unused_async, reason = "with the demo model it awaits")]
 async fn start_demo(_cache: PathBuf) -> Result<Arc<dyn Model>> {
     Err(Failure::new(
         Code::ModelNotFound,

@@ -52,18 +52,22 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Follows until every job of `entries` has ended (true) or a stop is asked for (false).
+    /// Follows until every job of `entries` has ended (true) or nobody works on them any more (false).
     pub(super) async fn follow(
         &mut self,
         mut entries: mpsc::UnboundedReceiver<Entry>,
-        mut stop: watch::Receiver<bool>,
+        mut over: watch::Receiver<bool>,
     ) -> Result<bool> {
         let mut tick = time::interval(TICK);
         let mut more = true;
         while more || !self.open.is_empty() {
             tokio::select! {
                 biased;
-                _ = stop.changed() => return Ok(false),
+                _ = over.changed() => {
+                    // What came to its end at last may not have been heard of.
+                    self.missed = true;
+                    return Ok(false);
+                }
                 entry = entries.recv(), if more => if let Some(entry) = entry {
                     self.add(&entry);
                 } else {

@@ -9,7 +9,7 @@ use bedrock_diy_core::{
     pipeline::PipelineRevision,
     ports::{Clock, Jobs},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use ulid::Ulid;
 
 use super::{
@@ -84,25 +84,27 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
         let (found, entries) = mpsc::unbounded_channel();
         let submitting = async move {
             let tell = |entry: &Entry| {
-                // Nobody listens after a stop.
+                // Nobody listens after the end.
                 let _ = found.send(entry.clone());
             };
             submitter.submit(inputs, tell).await
         };
-        let worked = async { tokio::try_join!(submitting, follower.follow(entries, stop.clone())) };
+        let (end, over) = watch::channel(false);
+        let worked = async { tokio::try_join!(submitting, follower.follow(entries, over)) };
         tokio::pin!(worked);
         tokio::select! {
             worked = &mut worked => worked?,
             ended = &mut working => {
-                ended.map_err(ended_early)??;
+                ended.map_err(|error| ended_early(&error))??;
                 // A stop: every article is told of all the same, the unfinished ones as what they are.
+                let _ = end.send(true);
                 (worked.await?.0, false)
             }
         }
     };
     let _ = stopper.send(true);
     if !working.is_finished() {
-        working.await.map_err(ended_early)??;
+        working.await.map_err(|error| ended_early(&error))??;
     }
     follower.finish(&entries, began).await?;
 
@@ -176,7 +178,7 @@ async fn row(machine: &Machine, entry: &Entry) -> Result<Row> {
     })
 }
 
-fn ended_early(error: tokio::task::JoinError) -> Failure {
+fn ended_early(error: &tokio::task::JoinError) -> Failure {
     Failure::new(Code::InternalError, format!("the workers ended early: {error}"))
 }
 
