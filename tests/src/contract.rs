@@ -1,5 +1,6 @@
 //! What ports MUST do: one function a promise, called for every adapter.
 
+mod bus;
 mod executions;
 mod history;
 mod jobs;
@@ -7,6 +8,7 @@ mod memo;
 mod objects;
 mod queue;
 
+pub use bus::*;
 pub use executions::*;
 pub use history::*;
 pub use jobs::*;
@@ -16,7 +18,7 @@ pub use queue::*;
 
 use bedrock_diy_core::{
     BatchId, JobId, ProjectId, PromptId,
-    article::{Article, ArticleMeta, Bucket, ObjectRef},
+    article::{Article, Bucket, ObjectRef},
     intake::Lane,
     job::{Change, Job, NewJob},
     pipeline::{PipelineCard, PipelineRevision},
@@ -71,12 +73,7 @@ pub fn acceptance(name: &str) -> Change {
         project_id: project(),
         batch: BatchId::new("batch").unwrap(),
         lane: Lane::Bulk,
-        article: Article {
-            name: name.to_owned(),
-            source: object("article"),
-            text: None,
-            meta: ArticleMeta::default(),
-        },
+        article: Article::new(name, object("article")),
         session_id: None,
         fresh: false,
         retry_of: None,

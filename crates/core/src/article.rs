@@ -1,7 +1,6 @@
 //! Articles: the text to work on, and where it lies.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// Which bucket an object lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,7 +47,12 @@ pub struct Article {
     pub name: String,
     /// The file as it came.
     pub source: ObjectRef,
-    /// Its text in UTF-8: the same object where the file is that already. Known once it is planned.
+    /// Which record of `source` it is, counted from 0, where that file holds many and this one was not taken
+    /// out of it, because it can't be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<usize>,
+    /// Its text in UTF-8: the same object where the file is that already. Known once it is planned, or
+    /// from the start where it was taken out of a file that holds many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<ObjectRef>,
     /// What is known about it.
@@ -69,9 +73,24 @@ pub struct ArticleMeta {
     /// Its media type, such as `text/html`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// Whatever else the submitter said.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub other: Map<String, Value>,
+    /// Whatever else the submitter said, as a JSON object that is stored for itself: it may be long, and
+    /// queue messages and jobs are claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<ObjectRef>,
+}
+
+impl Article {
+    /// An article of which nothing is known but where it lies.
+    #[must_use]
+    pub fn new(name: impl Into<String>, source: ObjectRef) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            record: None,
+            text: None,
+            meta: ArticleMeta::default(),
+        }
+    }
 }
 
 /// The key of a stage's output in [`Bucket::Results`].
@@ -91,10 +110,31 @@ pub fn result_key(project: &crate::ProjectId, job: &crate::JobId) -> String {
     format!("{project}/{job}/result.json")
 }
 
-/// The key of a submitted article in [`Bucket::Articles`].
+/// The key of something that belongs to a submitted article in [`Bucket::Articles`].
 #[must_use]
-pub fn submitted_key(project: &crate::ProjectId, job: &crate::JobId, name: &str) -> String {
-    format!("submitted/{project}/{job}/{name}")
+pub fn submitted_key(project: &crate::ProjectId, job: &crate::JobId, part: SubmittedPart) -> String {
+    format!("submitted/{project}/{job}/{}", part.as_str())
+}
+
+/// What lies in a submitted article's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubmittedPart {
+    /// The article as it came.
+    Source,
+    /// Its text, where that is another object than the source.
+    Text,
+    /// What else is known about it (see [`ArticleMeta::more`]).
+    Metadata,
+}
+
+impl SubmittedPart {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "article",
+            Self::Text => "article.txt",
+            Self::Metadata => "metadata.json",
+        }
+    }
 }
 
 /// The project, the batch and the name within it of an object in the inbox

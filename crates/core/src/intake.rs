@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    article::{ArticleMeta, ObjectRef},
+    article::{Article, ObjectRef},
     ids::{BatchId, JobId, ProjectId, SessionId},
 };
 
@@ -35,20 +35,15 @@ pub struct Submission {
     pub project_id: ProjectId,
     /// The batch.
     pub batch: BatchId,
-    /// What its owner calls it.
-    pub name: String,
     /// The stored article.
-    pub object: ObjectRef,
-    /// What is known about it.
-    #[serde(default)]
-    pub meta: ArticleMeta,
+    pub article: Article,
     /// The conversation that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<SessionId>,
     /// Whether the memo is not to be asked.
     #[serde(default)]
     pub fresh: bool,
-    /// The job that this one tries again; its pipeline revision is taken over.
+    /// The job that this one tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
 }

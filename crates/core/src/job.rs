@@ -420,12 +420,7 @@ mod tests {
             project_id: ProjectId::new("news").unwrap(),
             batch: BatchId::new("monday").unwrap(),
             lane: Lane::Bulk,
-            article: Article {
-                name: "a.txt".into(),
-                source: object("inbox/news/monday/a.txt"),
-                text: None,
-                meta: ArticleMeta::default(),
-            },
+            article: Article::new("a.txt", object("inbox/news/monday/a.txt")),
             session_id: None,
             fresh: false,
             retry_of: None,

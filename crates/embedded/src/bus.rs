@@ -1,4 +1,4 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bedrock_diy_core::{
@@ -6,16 +6,20 @@ use bedrock_diy_core::{
     event::{Event, StageDelta},
     ports::Bus,
 };
-use tokio::sync::broadcast;
+use rusqlite::Connection;
+use tokio::sync::{Notify, broadcast};
 
-use crate::{database::to_json, queue::SqliteQueue};
+use crate::database::{Database, failure};
 
-/// The bus of one machine. A *subscription* is durable: its events lie in a queue of its own until
-/// they are handled. A *follower* looks on live and loses what it is too slow for.
+/// The bus of one machine.
+///
+/// A *subscription* is a queue that every event is put into by the transaction that stores the event: no
+/// crash comes between, and any process may store it. A *follower* looks on live in this process, and
+/// loses what it is too slow for.
 #[derive(Debug, Clone)]
 pub struct EmbeddedBus {
-    queue: SqliteQueue,
-    subscriptions: Arc<RwLock<Vec<String>>>,
+    database: Database,
+    delivered: Arc<Notify>,
     events: broadcast::Sender<Arc<Event>>,
     deltas: broadcast::Sender<Arc<StageDelta>>,
 }
@@ -24,23 +28,34 @@ pub struct EmbeddedBus {
 const FOLLOWED: usize = 8_192;
 
 impl EmbeddedBus {
-    /// A bus whose subscriptions are queues here.
+    /// On this database.
     #[must_use]
-    pub fn new(queue: SqliteQueue) -> Self {
+    pub fn new(database: Database) -> Self {
         Self {
-            queue,
-            subscriptions: Arc::default(),
+            database,
+            delivered: Arc::default(),
             events: broadcast::channel(FOLLOWED).0,
             deltas: broadcast::channel(FOLLOWED).0,
         }
     }
 
-    /// Delivers all events from now on to the queue of this name, at least once.
-    pub fn subscribe(&self, queue: &str) {
-        let mut subscriptions = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        if !subscriptions.iter().any(|known| known == queue) {
-            subscriptions.push(queue.to_owned());
-        }
+    /// Delivers all events that are stored from now on to the queue of this name, at least once, until
+    /// [`Self::unsubscribe`].
+    pub async fn subscribe(&self, queue: &str) -> Result<()> {
+        self.execute("INSERT INTO subscriptions VALUES (?1) ON CONFLICT DO NOTHING", queue)
+            .await
+    }
+
+    /// Delivers no more events to this queue. What lies in it stays.
+    pub async fn unsubscribe(&self, queue: &str) -> Result<()> {
+        self.execute("DELETE FROM subscriptions WHERE queue = ?1", queue)
+            .await
+    }
+
+    /// Resolves when this process has stored an event. Others store them, too: look at the queue now and
+    /// then all the same.
+    pub async fn delivery(&self) {
+        self.delivered.notified().await;
     }
 
     /// Looks on at stored events, live.
@@ -54,23 +69,25 @@ impl EmbeddedBus {
     pub fn follow_deltas(&self) -> broadcast::Receiver<Arc<StageDelta>> {
         self.deltas.subscribe()
     }
+
+    async fn execute(&self, sql: &'static str, queue: &str) -> Result<()> {
+        let queue = queue.to_owned();
+        self.database
+            .write(move |connection| {
+                connection
+                    .execute(sql, [queue])
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
 }
 
 #[async_trait]
 impl Bus for EmbeddedBus {
     async fn publish(&self, events: &[Event]) -> Result<()> {
-        let subscriptions = self
-            .subscriptions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for queue in subscriptions {
-            let bodies = events
-                .iter()
-                .map(|event| to_json("event", event))
-                .collect::<Result<_>>()?;
-            self.queue.send_to(&queue, bodies).await?;
-        }
+        // The subscriptions have them already: they were stored.
+        self.delivered.notify_waiters();
         if self.events.receiver_count() > 0 {
             for event in events {
                 // Fails only where the last follower has just gone.
@@ -87,4 +104,13 @@ impl Bus for EmbeddedBus {
     fn has_followers(&self) -> bool {
         self.deltas.receiver_count() > 0
     }
+}
+
+/// Puts a stored event into every subscription's queue.
+pub(crate) fn deliver(connection: &Connection, event: &Event, document: &str) -> Result<()> {
+    connection
+        .prepare_cached("INSERT INTO messages (queue, visible_at, body) SELECT queue, ?1, ?2 FROM subscriptions")
+        .and_then(|mut insert| insert.execute((event.at.millis(), document)))
+        .map(|_| ())
+        .map_err(|error| failure(&error))
 }

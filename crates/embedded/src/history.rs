@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use bedrock_diy_core::{SessionId, error::Result, history::Exchange, ports::History};
+use bedrock_diy_core::{ProjectId, SessionId, error::Result, history::Exchange, ports::History};
 use rusqlite::Connection;
 
 use crate::database::{Database, failure, from_json, to_json};
@@ -18,15 +18,21 @@ impl SqliteHistory {
 
 #[async_trait]
 impl History for SqliteHistory {
-    async fn recent(&self, session: &SessionId, limit: usize) -> Result<Vec<Exchange>> {
+    async fn recent(
+        &self,
+        project: &ProjectId,
+        session: &SessionId,
+        limit: usize,
+    ) -> Result<Vec<Exchange>> {
         let newest_first = self.0.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT document FROM chat_history WHERE session_id = ?1 ORDER BY timestamp DESC LIMIT ?2",
+                    "SELECT document FROM chat_history WHERE project_id = ?1 AND session_id = ?2
+                     ORDER BY timestamp DESC LIMIT ?3",
                 )
                 .and_then(|mut select| {
                     select
-                        .query_map((session.as_str(), limit), |row| row.get::<_, String>(0))?
+                        .query_map((project.as_str(), session.as_str(), limit), |row| row.get::<_, String>(0))?
                         .collect::<rusqlite::Result<Vec<_>>>()
                 })
                 .map_err(|error| failure(&error))
@@ -44,11 +50,16 @@ pub(crate) fn append(connection: &Connection, exchange: &Exchange) -> Result<()>
     let document = to_json("exchange", exchange)?;
     connection
         .prepare_cached(
-            "INSERT INTO chat_history VALUES (?1,
-                 max(?2, 1 + coalesce((SELECT max(timestamp) FROM chat_history WHERE session_id = ?1), 0)), ?3)",
+            "INSERT INTO chat_history VALUES (?1, ?2, max(?3, 1 + coalesce(
+                 (SELECT max(timestamp) FROM chat_history WHERE project_id = ?1 AND session_id = ?2), 0)), ?4)",
         )
         .and_then(|mut insert| {
-            insert.execute((exchange.session_id.as_str(), exchange.timestamp.millis(), document))
+            insert.execute((
+                exchange.project_id.as_str(),
+                exchange.session_id.as_str(),
+                exchange.timestamp.millis(),
+                document,
+            ))
         })
         .map(|_| ())
         .map_err(|error| failure(&error))

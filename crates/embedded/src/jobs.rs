@@ -10,6 +10,7 @@ use bedrock_diy_core::{
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use crate::{
+    bus,
     database::{Database, failure, from_json, to_json},
     history, memo,
     objects::{self, Body, Folders, SqliteObjects},
@@ -45,9 +46,6 @@ pub struct JobRow {
     /// The job.
     pub job: Job,
 }
-
-/// How many jobs of a batch are in which status.
-pub type BatchCounts = Vec<(JobStatus, u64)>;
 
 impl SqliteJobs {
     /// On this database, with outputs in these objects.
@@ -101,40 +99,6 @@ impl SqliteJobs {
                 })
             })
             .collect()
-    }
-
-    /// Counts a batch's jobs by status.
-    pub fn batch_counts(&self, project: &ProjectId, batch: &BatchId) -> Result<BatchCounts> {
-        let all = [
-            JobStatus::Accepted,
-            JobStatus::Running,
-            JobStatus::Succeeded,
-            JobStatus::Failed,
-            JobStatus::Cancelled,
-        ];
-        let rows: Vec<(String, u64)> = self.database.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT status, count(*) FROM jobs WHERE project_id = ?1 AND batch = ?2 GROUP BY status",
-                )
-                .and_then(|mut select| {
-                    select
-                        .query_map((project.as_str(), batch.as_str()), |row| {
-                            Ok((row.get(0)?, row.get(1)?))
-                        })?
-                        .collect()
-                })
-                .map_err(|error| failure(&error))
-        })?;
-        let count = |status: JobStatus| {
-            rows.iter()
-                .find(|(name, _)| name == status.as_str())
-                .map(|(_, count)| *count)
-        };
-        Ok(all
-            .into_iter()
-            .filter_map(|status| Some((status, count(status)?)))
-            .collect())
     }
 
     /// The texts that a change stores, ready to be named by rows.
@@ -290,8 +254,9 @@ fn insert_events(connection: &Connection, seq: i64, events: &[Event]) -> Result<
         let document = to_json("event", event)?;
         connection
             .prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute((seq, event.number, document)))
+            .and_then(|mut insert| insert.execute((seq, event.number, &document)))
             .map_err(|error| failure(&error))?;
+        bus::deliver(connection, event, &document)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@
 //! - The engine knows no handler and the handlers know no engine: what runs next is said by
 //!   `statemachine/article.asl.json` alone.
 
+mod backoff;
 mod bus;
 mod clock;
 mod concurrency;
@@ -27,15 +28,16 @@ mod projects;
 mod queue;
 mod quota;
 
+pub use backoff::Backoff;
 pub use bus::EmbeddedBus;
 pub use clock::SystemClock;
 pub use concurrency::ConcurrencyLimit;
 pub use data_folder::{DataFolder, DataFolderLock};
 pub use database::Database;
-pub use executions::{Execution, ExecutionStore};
+pub use executions::{Execution, ExecutionStore, Unreadable};
 pub use history::SqliteHistory;
 pub use inbox::{Inbox, InboxFile};
-pub use jobs::{BatchCounts, JobFilter, JobRow, SqliteJobs};
+pub use jobs::{JobFilter, JobRow, SqliteJobs};
 pub use memo::SqliteMemo;
 pub use objects::SqliteObjects;
 pub use projects::SqliteProjects;

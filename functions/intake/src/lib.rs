@@ -9,10 +9,10 @@ use std::sync::Arc;
 use bedrock_diy_articles as articles;
 use bedrock_diy_core::{
     BatchId, Code, Failure, JobId, ProjectId,
-    article::{self, Article, ArticleMeta, Bucket, ObjectRef},
+    article::{self, Article, ArticleMeta, Bucket, ObjectRef, SubmittedPart},
     error::Result,
     intake::{Drop, IntakeMessage, Lane, Submission},
-    job::{Job, JobStatus, NewJob},
+    job::{Change, Job, JobStatus, NewJob},
     limits,
     pipeline::PipelineRevision,
     ports::{Accepted, Bus, Clock, Executions, Jobs, Objects, Projects},
@@ -60,15 +60,7 @@ impl Intake {
                 let Ok((project_id, batch, name)) = parse_key(&drop.object.key) else {
                     return Ok(());
                 };
-                let job_id = JobId::of_drop(&project_id, &drop.object.key, version(&drop.object), None);
-                let name = name.to_owned();
-                let article = Article {
-                    name,
-                    source: drop.object,
-                    text: None,
-                    meta: ArticleMeta::default(),
-                };
-                new_job(job_id, &project_id, &batch, lane, article)
+                dropped(lane, &project_id, &batch, Article::new(name, drop.object.clone()))
             }
         };
         self.refuse(new, failure).await.map(|_| ())
@@ -76,22 +68,13 @@ impl Intake {
 
     async fn take_drop(&self, lane: Lane, drop: Drop) -> Result<Vec<JobId>> {
         let (project_id, batch, name) = parse_key(&drop.object.key)?;
-        if is_many(name) {
+        if articles::MediaType::from_name(name).is_some_and(articles::MediaType::holds_many) {
             return self
                 .take_records(lane, &drop.object, &project_id, &batch, name)
                 .await;
         }
-        let job_id = JobId::of_drop(&project_id, &drop.object.key, version(&drop.object), None);
-        let article = Article {
-            name: name.to_owned(),
-            source: drop.object,
-            text: None,
-            meta: ArticleMeta::default(),
-        };
-        Ok(vec![
-            self.accept(new_job(job_id, &project_id, &batch, lane, article))
-                .await?,
-        ])
+        self.take_whole(lane, &drop.object, &project_id, &batch, name)
+            .await
     }
 
     /// A JSON or JSON Lines file: each record is an article, with its text stored for itself.
@@ -105,42 +88,36 @@ impl Intake {
         batch: &BatchId,
         name: &str,
     ) -> Result<Vec<JobId>> {
-        let bytes = if object.size > limits::ARTICLE_BYTES {
+        let limits = articles::Limits {
+            max_bytes: self.article_bytes(project_id).await?,
+            ..articles::Limits::default()
+        };
+        let bytes = if object.size > limits.max_bytes {
             Vec::new()
         } else {
             self.objects.get(object).await?
         };
-        let limits = articles::Limits::default();
         let records = match articles::records(name, &bytes, &limits) {
-            Ok(records) if object.size <= limits::ARTICLE_BYTES => records,
+            Ok(records) if object.size <= limits.max_bytes => records,
             // The file as a whole is one article then, which fails when it is read, with the reason.
             _ => return self.take_whole(lane, object, project_id, batch, name).await,
         };
         let mut jobs = Vec::new();
         for (index, record) in records.enumerate() {
-            let job_id = JobId::of_drop(project_id, &object.key, version(object), Some(index));
-            let article = match record {
-                Ok(record) => self.store_record(project_id, &job_id, name, record).await?,
-                Err(error) => {
-                    let name = format!("{name}#{}", index + 1);
-                    let failure = Failure::new(code_of(&error), error.to_string());
-                    let article = Article {
-                        name,
-                        source: object.clone(),
-                        text: None,
-                        meta: ArticleMeta::default(),
-                    };
-                    jobs.push(
-                        self.refuse(new_job(job_id, project_id, batch, lane, article), &failure)
-                            .await?,
-                    );
-                    continue;
+            let mut new = dropped(lane, project_id, batch, Article::new(name, object.clone()));
+            new.job_id = JobId::of_drop(project_id, &object.key, version(object), Some(index));
+            jobs.push(match record {
+                Ok(record) => {
+                    new.article = store_record(&*self.objects, project_id, &new.job_id, name, record).await?;
+                    self.accept(new).await?
                 }
-            };
-            jobs.push(
-                self.accept(new_job(job_id, project_id, batch, lane, article))
-                    .await?,
-            );
+                Err(error) => {
+                    new.article.name = format!("{name}#{}", index + 1);
+                    new.article.record = Some(index);
+                    self.refuse(new, &Failure::new(code_of(&error), error.to_string()))
+                        .await?
+                }
+            });
         }
         if jobs.is_empty() {
             return self.take_whole(lane, object, project_id, batch, name).await;
@@ -156,61 +133,25 @@ impl Intake {
         batch: &BatchId,
         name: &str,
     ) -> Result<Vec<JobId>> {
-        let job_id = JobId::of_drop(project_id, &object.key, version(object), None);
-        let article = Article {
-            name: name.to_owned(),
-            source: object.clone(),
-            text: None,
-            meta: ArticleMeta::default(),
-        };
-        Ok(vec![
-            self.accept(new_job(job_id, project_id, batch, lane, article))
-                .await?,
-        ])
+        let new = dropped(lane, project_id, batch, Article::new(name, object.clone()));
+        Ok(vec![self.accept(new).await?])
     }
 
-    async fn store_record(
-        &self,
-        project_id: &ProjectId,
-        job_id: &JobId,
-        file: &str,
-        record: articles::Record,
-    ) -> Result<Article> {
-        let name = match &record.id {
-            Some(id) => format!("{file}#{id}"),
-            None => format!("{file}#{}", record.index + 1),
-        };
-        let key = article::submitted_key(project_id, job_id, "record.txt");
-        let source = self
-            .objects
-            .put(Bucket::Articles, &key, record.text.into_bytes())
-            .await?;
-        let meta = ArticleMeta {
-            title: record.title,
-            language: record.language,
-            media_type: None,
-            other: record.metadata,
-        };
-        Ok(Article {
-            name,
-            source,
-            text: None,
-            meta,
-        })
+    /// How large a file of the project may be.
+    async fn article_bytes(&self, project_id: &ProjectId) -> Result<u64> {
+        let project = self.projects.project(project_id).await?;
+        let said = project.and_then(|project| project.settings.limits.article_bytes);
+        Ok(said.unwrap_or(limits::ARTICLE_BYTES))
     }
 
     async fn accept(&self, new: NewJob) -> Result<JobId> {
-        let pipeline = match self.pipeline(&new).await {
-            Ok(pipeline) => Ok(pipeline),
-            Err(failure) if is_about_the_project(failure.code) => Err(failure),
-            Err(failure) => return Err(failure),
+        let pipeline = match self.pipeline(&new.project_id).await {
+            // The article is not lost: its job says what is wrong with the project.
+            Err(failure) if !is_about_the_project(failure.code) => return Err(failure),
+            pipeline => pipeline,
         };
-        self.settle(Job::accept(
-            new,
-            pipeline.as_ref().map_err(Clone::clone),
-            self.clock.now(),
-        ))
-        .await
+        let pipeline = pipeline.as_ref().map_err(Clone::clone);
+        self.settle(Job::accept(new, pipeline, self.clock.now())).await
     }
 
     async fn refuse(&self, new: NewJob, failure: &Failure) -> Result<JobId> {
@@ -218,56 +159,97 @@ impl Intake {
             .await
     }
 
-    async fn settle(&self, change: bedrock_diy_core::job::Change) -> Result<JobId> {
+    async fn settle(&self, change: Change) -> Result<JobId> {
         let events = change.events.clone();
         let job = match self.jobs.accept(change).await? {
             Accepted::New(job) => {
                 tracing::info!(job_id = %job.job_id, project_id = %job.project_id, status = %job.status, "job accepted");
+                self.bus.publish(&events).await?;
                 job
             }
             Accepted::Already(job) => {
                 tracing::debug!(job_id = %job.job_id, "delivered again, accepted already");
-                // Whoever accepted it may have died before it said so or started it.
-                if job.status != JobStatus::Accepted {
-                    return Ok(job.job_id);
-                }
+                // Whoever accepted it may have died before it said so or started it. What this delivery
+                // would have made of it never happened: what is stored counts.
+                let stored = self.jobs.events(&job.job_id, 0, ACCEPTANCE_EVENTS).await?;
+                self.bus.publish(&stored).await?;
                 job
             }
         };
-        self.bus.publish(&events).await?;
-        if !job.status.is_terminal() {
-            self.executions.start(&job.job_id).await?;
+        if job.status == JobStatus::Accepted {
+            self.executions.start(&job.job_id, job.lane).await?;
         }
         Ok(job.job_id)
     }
 
-    /// The pipeline revision of a new job: today's, or for a retry the one of the job that failed
-    /// (where it had one).
-    async fn pipeline(&self, new: &NewJob) -> Result<PipelineRevision> {
-        if let Some(earlier) = &new.retry_of
-            && let Some(job) = self.jobs.read(earlier).await?
-            && let Some(hash) = &job.pipeline
-        {
-            return Ok(PipelineRevision::clone(
-                &*self.projects.pipeline(&new.project_id, hash).await?,
-            ));
-        }
-        let project = self.projects.project(&new.project_id).await?.ok_or_else(|| {
-            Failure::new(
-                Code::ProjectNotFound,
-                format!("there is no project {}", new.project_id),
-            )
+    /// What the project runs now.
+    async fn pipeline(&self, project_id: &ProjectId) -> Result<PipelineRevision> {
+        let project = self.projects.project(project_id).await?.ok_or_else(|| {
+            Failure::new(Code::ProjectNotFound, format!("there is no project {project_id}"))
         })?;
-        let cards = self.projects.cards(&new.project_id).await?;
+        let cards = self.projects.cards(project_id).await?;
         let pipeline = PipelineRevision::pin(&project, &cards, &self.default_model)?;
         self.projects.keep_pipeline(&pipeline).await?;
         Ok(pipeline)
     }
 }
 
-fn new_job(job_id: JobId, project_id: &ProjectId, batch: &BatchId, lane: Lane, article: Article) -> NewJob {
+/// An acceptance writes `job.accepted`, and `job.failed` where there is nothing to be run.
+const ACCEPTANCE_EVENTS: usize = 2;
+
+/// Stores a record of a JSON or JSON Lines file as an article of its own: its text, and beside it what
+/// else is known about it.
+pub async fn store_record(
+    objects: &dyn Objects,
+    project_id: &ProjectId,
+    job_id: &JobId,
+    file: &str,
+    record: articles::Record,
+) -> Result<Article> {
+    let name = record_name(file, &record);
+    let key = |part| article::submitted_key(project_id, job_id, part);
+    let source = objects
+        .put(
+            Bucket::Articles,
+            &key(SubmittedPart::Text),
+            record.text.into_bytes(),
+        )
+        .await?;
+    let more = if record.metadata.is_empty() {
+        None
+    } else {
+        let json = serde_json::Value::from(record.metadata).to_string();
+        Some(
+            objects
+                .put(Bucket::Articles, &key(SubmittedPart::Metadata), json.into_bytes())
+                .await?,
+        )
+    };
+    let meta = ArticleMeta {
+        title: record.title,
+        language: record.language,
+        media_type: Some(articles::MediaType::PlainText.as_str().to_owned()),
+        more,
+    };
+    Ok(Article {
+        text: Some(source.clone()),
+        meta,
+        ..Article::new(name, source)
+    })
+}
+
+/// What an article is called that is a record of a file: by its id, else by its place there, from 1.
+#[must_use]
+pub fn record_name(file: &str, record: &articles::Record) -> String {
+    match &record.id {
+        Some(id) => format!("{file}#{id}"),
+        None => format!("{file}#{}", record.index + 1),
+    }
+}
+
+fn dropped(lane: Lane, project_id: &ProjectId, batch: &BatchId, article: Article) -> NewJob {
     NewJob {
-        job_id,
+        job_id: JobId::of_drop(project_id, &article.source.key, version(&article.source), None),
         project_id: project_id.clone(),
         batch: batch.clone(),
         lane,
@@ -279,18 +261,12 @@ fn new_job(job_id: JobId, project_id: &ProjectId, batch: &BatchId, lane: Lane, a
 }
 
 fn submitted(lane: Lane, submission: Submission) -> NewJob {
-    let article = Article {
-        name: submission.name,
-        source: submission.object,
-        text: None,
-        meta: submission.meta,
-    };
     NewJob {
         job_id: submission.job_id,
         project_id: submission.project_id,
         batch: submission.batch,
         lane,
-        article,
+        article: submission.article,
         session_id: submission.session_id,
         fresh: submission.fresh,
         retry_of: submission.retry_of,
@@ -307,13 +283,6 @@ fn parse_key(key: &str) -> Result<(ProjectId, BatchId, &str)> {
         )
     })?;
     Ok((ProjectId::new(project)?, BatchId::new(batch)?, name))
-}
-
-fn is_many(name: &str) -> bool {
-    matches!(
-        articles::MediaType::from_name(name),
-        Some(articles::MediaType::Json | articles::MediaType::JsonLines)
-    )
 }
 
 fn version(object: &ObjectRef) -> &str {

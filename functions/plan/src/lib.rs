@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bedrock_diy_articles as articles;
 use bedrock_diy_core::{
     Code, Failure,
-    article::{self, ArticleMeta, Bucket, ObjectRef},
+    article::{self, Article, ArticleMeta, Bucket, ObjectRef, SubmittedPart},
     cursor::Cursor,
     error::Result,
     job::{Job, JobStatus},
@@ -28,6 +28,9 @@ pub struct Plan {
     pub clock: Arc<dyn Clock>,
 }
 
+/// A start writes `job.started` and `stage.started`, after `job.accepted`.
+const START_EVENTS: usize = 2;
+
 impl Plan {
     /// Plans a job; for one that is planned already, says where it stands.
     pub async fn handle(&self, cursor: Cursor) -> Result<Cursor> {
@@ -38,6 +41,9 @@ impl Plan {
             )
         })?;
         if job.status != JobStatus::Accepted {
+            // Whoever planned it may have died before it said so.
+            let stored = self.jobs.events(&job.job_id, 1, START_EVENTS).await?;
+            self.bus.publish(&stored).await?;
             return Ok(Cursor::of(&job));
         }
         let hash = job.pipeline.as_deref().unwrap_or_default();
@@ -61,26 +67,26 @@ impl Plan {
 
     /// The article's text as an object, and what the file says about itself.
     async fn read_article(&self, job: &Job, limit: u64) -> Result<(ObjectRef, ArticleMeta)> {
-        let source = &job.article.source;
+        let Article {
+            name,
+            source,
+            text,
+            meta,
+            ..
+        } = &job.article;
         if source.size > limit {
             return Err(Failure::new(
                 Code::ArticleTooLarge,
-                format!(
-                    "{} has {} bytes, {limit} are allowed",
-                    job.article.name, source.size
-                ),
+                format!("{name} has {} bytes, {limit} are allowed", source.size),
             ));
         }
+        if let Some(text) = text {
+            return Ok((text.clone(), meta.clone()));
+        }
         let bytes = self.objects.get(source).await?;
-        let name = job.article.name.clone();
+        let article = job.article.clone();
         // Taking a PDF apart is work for milliseconds to seconds: not on a thread that serves others.
-        let read = tokio::task::spawn_blocking(move || {
-            let limits = articles::Limits {
-                max_bytes: limit,
-                ..articles::Limits::default()
-            };
-            articles::read(&name, &bytes, &limits)
-        });
+        let read = tokio::task::spawn_blocking(move || read(&article, &bytes, limit));
         let article = read
             .await
             .map_err(|error| {
@@ -93,24 +99,48 @@ impl Plan {
                 let code = Code::from_name(error.code()).unwrap_or(Code::UnreadableArticle);
                 Failure::new(code, error.to_string())
             })?;
-        let said = &job.article.meta;
         let meta = ArticleMeta {
-            title: said.title.clone().or(article.title),
-            language: said.language.clone().or(article.language),
-            media_type: said
+            title: meta.title.clone().or(article.title),
+            language: meta.language.clone().or(article.language),
+            media_type: meta
                 .media_type
                 .clone()
                 .or_else(|| Some(article.media_type.as_str().to_owned())),
-            other: said.other.clone(),
+            more: meta.more.clone(),
         };
         let text = if article.same_as_source {
             source.clone()
         } else {
-            let key = article::submitted_key(&job.project_id, &job.job_id, "article.txt");
+            let key = article::submitted_key(&job.project_id, &job.job_id, SubmittedPart::Text);
             self.objects
                 .put(Bucket::Articles, &key, article.text.into_bytes())
                 .await?
         };
         Ok((text, meta))
+    }
+}
+
+fn read(
+    article: &Article,
+    bytes: &[u8],
+    limit: u64,
+) -> std::result::Result<articles::Article, articles::ReadError> {
+    let limits = articles::Limits {
+        max_bytes: limit,
+        ..articles::Limits::default()
+    };
+    let Some(index) = article.record else {
+        return articles::read(&article.name, bytes, &limits);
+    };
+    // It could not be taken out of its file when that came in: this says once more why not.
+    let file = article.source.key.rsplit('/').next().unwrap_or_default();
+    match articles::records(file, bytes, &limits)?.nth(index) {
+        Some(Err(error)) => Err(error),
+        _ => Err(articles::ReadError::UnreadableArticle {
+            name: article.name.clone(),
+            reason:
+                "its record could not be read when the file came in; drop the file again under another name"
+                    .to_owned(),
+        }),
     }
 }

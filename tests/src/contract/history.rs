@@ -1,5 +1,5 @@
 use bedrock_diy_core::{
-    PromptId, SessionId,
+    ProjectId, PromptId, SessionId,
     history::Exchange,
     ports::{History, Jobs},
     time::Timestamp,
@@ -10,7 +10,7 @@ use super::{acceptance, now, object};
 /// A session's last exchanges come back in order, also those of the same millisecond.
 pub async fn a_session_remembers_in_order(history: &dyn History, jobs: &dyn Jobs) {
     let session = SessionId::new("a session").unwrap();
-    assert_eq!(history.recent(&session, 10).await.unwrap(), []);
+    assert_eq!(history.recent(&super::project(), &session, 10).await.unwrap(), []);
     for number in 0..4 {
         let change = acceptance(&format!("exchange {number}"));
         jobs.accept(change.clone()).await.unwrap();
@@ -35,10 +35,12 @@ pub async fn a_session_remembers_in_order(history: &dyn History, jobs: &dyn Jobs
         .await
         .unwrap();
     }
-    let recent = history.recent(&session, 3).await.unwrap();
+    let recent = history.recent(&super::project(), &session, 3).await.unwrap();
     let questions: Vec<_> = recent
         .iter()
         .map(|exchange| exchange.user_input.as_str())
         .collect();
     assert_eq!(questions, ["question 1", "question 2", "question 3"]);
+    let stranger = ProjectId::new("stranger").unwrap();
+    assert_eq!(history.recent(&stranger, &session, 3).await.unwrap(), []);
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bedrock_diy_core::{catalogue::Catalogue, intake::Lane};
-use bedrock_diy_embedded::{SqliteHistory, SqliteMemo};
+use bedrock_diy_core::{catalogue::Catalogue, intake::Lane, ports::Jobs as _};
+use bedrock_diy_embedded::{SqliteHistory, SqliteMemo, SqliteQueue};
 use bedrock_diy_tests::contract;
 
 struct Sqlite {
@@ -42,13 +42,14 @@ promises!(executions: an_execution_starts_once, stopping_is_always_possible);
 #[tokio::test]
 async fn a_finished_stage_is_whole() {
     let sqlite = sqlite();
-    let memo = SqliteMemo::new(sqlite.machine.database.clone());
+    let memo = SqliteMemo::new(sqlite.machine.database.clone(), sqlite.machine.objects.clone());
     contract::a_finished_stage_is_whole(&sqlite.machine.jobs, &sqlite.machine.objects, &memo).await;
 }
 
 #[tokio::test]
 async fn an_unknown_memo_key_finds_nothing() {
-    contract::an_unknown_memo_key_finds_nothing(&SqliteMemo::new(sqlite().machine.database)).await;
+    let machine = sqlite().machine;
+    contract::an_unknown_memo_key_finds_nothing(&SqliteMemo::new(machine.database, machine.objects)).await;
 }
 
 #[tokio::test]
@@ -61,21 +62,40 @@ async fn a_session_remembers_in_order() {
 #[tokio::test]
 async fn what_is_sent_is_received() {
     let queue = sqlite().machine.queue;
-    contract::what_is_sent_is_received(&queue, |lane: Lane| {
-        let queue = queue.clone();
-        async move {
-            let mut bodies = Vec::new();
-            loop {
-                let messages = queue.receive(lane.as_str(), 10, 60_000).await.unwrap();
-                if messages.is_empty() {
-                    return bodies;
-                }
-                for message in messages {
-                    queue.delete(&message).await.unwrap();
-                    bodies.push(message.body);
-                }
-            }
-        }
+    contract::what_is_sent_is_received(&queue, |lane: Lane| receive_all(&queue, lane.as_str())).await;
+}
+
+#[tokio::test]
+async fn every_stored_event_reaches_its_subscribers() {
+    let machine = sqlite().machine;
+    machine.bus.subscribe("told").await.unwrap();
+    contract::every_stored_event_reaches_its_subscribers(&machine.bus, &machine.jobs, || {
+        receive_all(&machine.queue, "told")
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_event_reaches_its_subscribers_although_whoever_stored_it_died_before_it_said_so() {
+    let machine = sqlite().machine;
+    machine.bus.subscribe("told").await.unwrap();
+    machine.jobs.accept(contract::acceptance("unsaid")).await.unwrap();
+    assert_eq!(receive_all(&machine.queue, "told").await.len(), 1);
+    machine.bus.unsubscribe("told").await.unwrap();
+    machine.jobs.accept(contract::acceptance("unheard")).await.unwrap();
+    assert!(receive_all(&machine.queue, "told").await.is_empty());
+}
+
+async fn receive_all(queue: &SqliteQueue, name: &str) -> Vec<String> {
+    let mut bodies = Vec::new();
+    loop {
+        let messages = queue.receive(name, 10, 60_000).await.unwrap();
+        if messages.is_empty() {
+            return bodies;
+        }
+        for message in messages {
+            queue.delete(&message).await.unwrap();
+            bodies.push(message.body);
+        }
+    }
 }

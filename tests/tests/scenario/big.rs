@@ -58,3 +58,37 @@ async fn ten_megabytes_pass_and_no_payload_reaches_a_kilobyte() {
             .all(|event| serde_json::to_string(event).unwrap().len() < 1_000)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_about_a_record_reaches_its_prompts_and_travels_as_a_claim() {
+    let model = ScriptedServer::start(
+        Script::default().rule(Rule::reply(Reply::text("known")).system_contains("Ada Lovelace")),
+    )
+    .await;
+    let project = Project::with_cards(2);
+    project.card(2, "", "Name {{ meta.author }} and the page {{ meta.page }} of “{{ meta.title }}”.");
+    let record = |title: &str| {
+        serde_json::json!({
+            "id": "https://example.org/bridge.html", "title": title, "text": "The bridge opens.",
+            "author": "Ada Lovelace", "page": 7, "abstract": "x".repeat(3_000),
+        })
+    };
+    project.article("many.jsonl", record("Bridge").to_string().as_bytes());
+    let program = Program::new(&project.data(), &model.url());
+    let ended = program.run(project.run(2));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let row = &project.results()["many.jsonl#https://example.org/bridge.html"];
+    assert_eq!(row["outputs"][1]["text"], "known", "{row}");
+    assert_eq!(model.calls(), 2);
+    let left = Left::open(&project.data());
+    let job = serde_json::to_string(&left.jobs()[0]).unwrap();
+    assert!(job.len() < 3_000, "the job holds what is known: {job}");
+
+    project.article("many.jsonl", record("A new bridge").to_string().as_bytes());
+    assert_eq!(program.run(project.run(2)).code, Some(0));
+    assert_eq!(
+        model.calls(),
+        3,
+        "another title is another article, and only the card that uses it is asked"
+    );
+}

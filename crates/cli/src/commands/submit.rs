@@ -5,7 +5,7 @@ use std::path::Path;
 use bedrock_diy_articles as articles;
 use bedrock_diy_core::{
     BatchId, Failure, JobId, ProjectId,
-    article::{self, ArticleMeta, Bucket, ObjectRef},
+    article::{self, Article, Bucket, ObjectRef, SubmittedPart},
     error::Result,
     intake::{IntakeMessage, Lane, Submission},
     job::JobStatus,
@@ -13,6 +13,7 @@ use bedrock_diy_core::{
     ports::{Jobs, Objects, Queue},
     text::sha256_hex,
 };
+use bedrock_diy_intake::{record_name, store_record};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// One article of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// What it is called in results.
     pub(super) name: String,
@@ -44,14 +45,18 @@ pub(super) struct Submitter<'a> {
 /// An article that is ready to be submitted.
 struct Ready {
     name: String,
-    /// What makes it this article: the same text in the same place.
+    /// What makes it this article: the same contents in the same place.
     identity: String,
-    meta: ArticleMeta,
     body: Body,
 }
 
 enum Body {
     Bytes(Vec<u8>),
+    /// One article of a file that holds many.
+    Record {
+        file: String,
+        record: Box<articles::Record>,
+    },
     /// Never read: the job will say that it is too large.
     TooLarge(u64),
 }
@@ -152,21 +157,19 @@ impl Submitter<'_> {
                 }
             }
         }
-        let object = self.store(&first, &ready).await?;
+        let name = ready.name.clone();
         let submission = Submission {
             job_id: job_id.clone(),
             project_id: self.project.clone(),
             batch: self.batch.clone(),
-            name: ready.name.clone(),
-            object,
-            meta: ready.meta,
+            article: self.store(&first, ready).await?,
             session_id: None,
             fresh: self.fresh.is_some(),
             retry_of: earlier,
         };
         Ok((
             Entry {
-                name: ready.name,
+                name,
                 job: Ok(job_id),
                 done_before: false,
             },
@@ -174,22 +177,22 @@ impl Submitter<'_> {
         ))
     }
 
-    async fn store(&self, job: &JobId, ready: &Ready) -> Result<ObjectRef> {
-        let key = article::submitted_key(self.project, job, "article");
-        match &ready.body {
-            Body::Bytes(bytes) => {
-                self.machine
-                    .objects
-                    .put(Bucket::Articles, &key, bytes.clone())
-                    .await
+    async fn store(&self, job: &JobId, ready: Ready) -> Result<Article> {
+        let key = article::submitted_key(self.project, job, SubmittedPart::Source);
+        let objects = &self.machine.objects;
+        let source = match ready.body {
+            Body::Record { file, record } => {
+                return store_record(objects, self.project, job, &file, *record).await;
             }
-            Body::TooLarge(size) => Ok(ObjectRef {
+            Body::Bytes(bytes) => objects.put(Bucket::Articles, &key, bytes).await?,
+            Body::TooLarge(size) => ObjectRef {
                 bucket: Bucket::Articles,
                 key,
                 version: None,
-                size: *size,
-            }),
-        }
+                size,
+            },
+        };
+        Ok(Article::new(ready.name, source))
     }
 }
 
@@ -204,11 +207,9 @@ fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
     let place = place.to_string_lossy();
     if size > limit {
         let identity = format!("{place}\n{size}");
-        let meta = ArticleMeta::default();
         return vec![Ok(Ready {
             name: input.name.clone(),
             identity,
-            meta,
             body: Body::TooLarge(size),
         })];
     }
@@ -216,7 +217,7 @@ fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
         Ok(bytes) => bytes,
         Err(failure) => return failed(failure),
     };
-    if is_many(&input.path)
+    if holds_many(&input.path)
         && let Ok(records) = articles::records(&input.name, &bytes, &articles::Limits::default())
     {
         let ready: Vec<_> = records
@@ -231,7 +232,6 @@ fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
     vec![Ok(Ready {
         name: input.name.clone(),
         identity,
-        meta: ArticleMeta::default(),
         body: Body::Bytes(bytes),
     })]
 }
@@ -250,32 +250,24 @@ fn of_record(
             Failure::new(code, error.to_string()),
         )
     })?;
-    let id = record.id.unwrap_or_else(|| (record.index + 1).to_string());
-    let meta = ArticleMeta {
-        title: record.title,
-        language: record.language,
-        media_type: None,
-        other: record.metadata,
-    };
+    // All of it goes into prompts: with another title it is another article.
+    let contents = serde_json::json!([&record.text, &record.title, &record.language, &record.metadata]);
     Ok(Ready {
-        name: format!("{}#{id}", input.name),
+        name: record_name(&input.name, &record),
         identity: format!(
             "{place}\n{}\n{}",
             record.index,
-            sha256_hex(record.text.as_bytes())
+            sha256_hex(contents.to_string().as_bytes())
         ),
-        meta,
-        body: Body::Bytes(record.text.into_bytes()),
+        body: Body::Record {
+            file: input.name.clone(),
+            record: Box::new(record),
+        },
     })
 }
 
-fn is_many(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    matches!(
-        articles::MediaType::from_name(&name),
-        Some(articles::MediaType::Json | articles::MediaType::JsonLines)
-    )
+fn holds_many(path: &Path) -> bool {
+    path.file_name()
+        .and_then(|name| articles::MediaType::from_name(&name.to_string_lossy()))
+        .is_some_and(articles::MediaType::holds_many)
 }
