@@ -19,9 +19,6 @@ use crate::Outcome;
 /// What is asked.
 #[derive(clap::Args)]
 pub(crate) struct Floor {
-    /// The model server.
-    #[arg(long)]
-    endpoint: String,
     /// The folder with the articles.
     #[arg(long)]
     articles: PathBuf,
@@ -41,7 +38,7 @@ pub(crate) fn run(floor: &Floor) -> Outcome {
 }
 
 async fn ask_all(floor: &Floor) -> Outcome {
-    let client = clients::bedrock(BedrockConfig::LocalServer(floor.endpoint.clone())).await;
+    let client = clients::bedrock(BedrockConfig::FromEnvironment).await;
     let model = Arc::new(Bedrock::new(client));
     let turns = Arc::new(Semaphore::new(floor.in_flight));
     let mut articles = JoinSet::new();

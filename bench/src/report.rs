@@ -88,27 +88,23 @@ fn row(articles: usize, latency: u64, in_flight: usize, floors: &[Used], ours: &
 
 fn floor(server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Used> {
     let own = std::env::current_exe()?.to_string_lossy().into_owned();
-    measure::of(&[
+    let mut command = environment(server);
+    command.extend([
         own,
         "floor".into(),
-        format!("--endpoint={}", server.endpoint),
         format!("--articles={}", work.articles().display()),
         format!("--stages={STAGES}"),
         format!("--in-flight={in_flight}"),
-    ])
+    ]);
+    measure::of(&command)
 }
 
 fn run(programs: &Path, server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Run> {
     let (data, out) = (work.place("data"), work.place("results"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let program = path(&programs.join("bedrock-diy"));
-    let environment = |name: &str, value: &str| format!("{name}={value}");
-    let used = measure::of(&[
-        "env".into(),
-        environment("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &server.endpoint),
-        environment("AWS_REGION", "us-east-1"),
-        environment("AWS_ACCESS_KEY_ID", "bench"),
-        environment("AWS_SECRET_ACCESS_KEY", "bench"),
+    let mut command = environment(server);
+    command.extend([
         program,
         "run".into(),
         path(&work.articles()),
@@ -121,7 +117,8 @@ fn run(programs: &Path, server: &ModelServer, work: &Work, in_flight: usize) -> 
         "--model=test.model-v1:0".into(),
         "--progress=none".into(),
         format!("--concurrency={in_flight}"),
-    ])?;
+    ]);
+    let used = measure::of(&command)?;
     let file = data.join("bedrock-diy.sqlite");
     let database = rusqlite::Connection::open(&file)?;
     let moment = |sql: &str| database.query_row(sql, [], |row| row.get::<_, f64>(0));
@@ -140,6 +137,18 @@ fn run(programs: &Path, server: &ModelServer, work: &Work, in_flight: usize) -> 
         working: last - first,
         database: std::fs::metadata(file)?.len(),
     })
+}
+
+/// The model server as both find it: as they would find Bedrock, with keys to sign by.
+fn environment(server: &ModelServer) -> Vec<String> {
+    let set = |name: &str, value: &str| format!("{name}={value}");
+    vec![
+        "env".into(),
+        set("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &server.endpoint),
+        set("AWS_REGION", "us-east-1"),
+        set("AWS_ACCESS_KEY_ID", "bench"),
+        set("AWS_SECRET_ACCESS_KEY", "bench"),
+    ]
 }
 
 fn median<T>(values: &[T], pick: impl Fn(&T) -> f64) -> f64 {

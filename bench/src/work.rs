@@ -71,12 +71,13 @@ pub(crate) struct ModelServer {
 }
 
 impl ModelServer {
-    /// Answers after `latency_ms` with about 300 bytes in 8 deltas.
+    /// Answers after `latency_ms` with about 300 bytes in 8 deltas. Each answer depends on what was asked:
+    /// with one answer for all, all but the first stage would come from the memo.
     pub(crate) fn start(programs: &Path, latency_ms: u64) -> Outcome<Self> {
         let script = tempfile::Builder::new().suffix(".json").tempfile()?;
-        let text = "The council has opened the bridge. ".repeat(9);
+        let text = format!("${{hash}} {}", "The council has opened the bridge. ".repeat(8));
         let reply = serde_json::json!({
-            "rules": [{"then": {"reply": {"content": {"text": text}, "chunks": 8, "first_token_ms": latency_ms}}}]
+            "rules": [{"then": {"reply": {"content": {"template": text}, "chunks": 8, "first_token_ms": latency_ms}}}]
         });
         fs::write(script.path(), reply.to_string())?;
         let mut child = Command::new(programs.join("model-server"))
