@@ -112,7 +112,7 @@ impl Machine {
             projects: intake.projects.clone(),
             jobs: intake.jobs.clone(),
             objects: intake.objects.clone(),
-            memo: Arc::new(SqliteMemo::new(self.database.clone())),
+            memo: Arc::new(SqliteMemo::new(self.database.clone(), self.objects.clone())),
             history: Arc::new(SqliteHistory::new(self.database.clone())),
             model: Arc::new(ConcurrencyLimit::new(model, concurrency)),
             quota: Arc::new(MemoryQuota::new(self.catalogue.clone())),

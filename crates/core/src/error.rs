@@ -40,6 +40,8 @@ pub enum Code {
     OutputTruncated,
     /// The answer does not satisfy the card's output schema, not even after the repair turn.
     SchemaMismatch,
+    /// The model ended its answer without a word, or stopped for a reason that leaves no answer.
+    OutputUnusable,
     /// A guardrail or the model's own filter stepped in.
     ContentBlocked,
     /// The caller may not use this model.
@@ -68,7 +70,7 @@ pub enum Class {
 
 impl Code {
     /// Every code, in the order of their documentation.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ModelThrottled,
         Self::ModelTimeout,
         Self::ModelUnavailable,
@@ -84,6 +86,7 @@ impl Code {
         Self::TemplateInvalid,
         Self::OutputTruncated,
         Self::SchemaMismatch,
+        Self::OutputUnusable,
         Self::ContentBlocked,
         Self::ModelAccessDenied,
         Self::ModelNotFound,
@@ -112,6 +115,7 @@ impl Code {
             Self::TemplateInvalid => "TemplateInvalid",
             Self::OutputTruncated => "OutputTruncated",
             Self::SchemaMismatch => "SchemaMismatch",
+            Self::OutputUnusable => "OutputUnusable",
             Self::ContentBlocked => "ContentBlocked",
             Self::ModelAccessDenied => "ModelAccessDenied",
             Self::ModelNotFound => "ModelNotFound",
@@ -144,7 +148,7 @@ impl Code {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::ModelThrottled => {
-                "Ask for a higher Bedrock quota, or set `quota` in the project's settings to the one you have, then retry the job."
+                "Ask for a higher Bedrock quota, or write the one you have as `quota` into a `models.toml` of your own, then retry the job."
             }
             Self::ModelTimeout => {
                 "Raise the card's `timeoutSeconds` or ask for a shorter answer, then retry the job."
@@ -171,6 +175,9 @@ impl Code {
             Self::OutputTruncated => "Raise the card's `maxTokens`, or ask for a shorter answer.",
             Self::SchemaMismatch => {
                 "Simplify the card's `outputSchema`, say in the prompt what the answer looks like, or use a stronger model."
+            }
+            Self::OutputUnusable => {
+                "Say in the prompt what the answer looks like, or use another model for this card, then retry the job."
             }
             Self::ContentBlocked => {
                 "Look at the article and at the guardrail's settings: the answer was withheld."

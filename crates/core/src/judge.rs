@@ -1,5 +1,8 @@
 //! Judging answers: a truncated, blocked or invalid one is never a success.
 
+use std::collections::BTreeSet;
+
+use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
 use crate::{
@@ -9,7 +12,11 @@ use crate::{
 
 /// A card's output schema, compiled.
 #[derive(Debug)]
-pub struct OutputSchema(jsonschema::Validator);
+pub struct OutputSchema {
+    validator: jsonschema::Validator,
+    /// Every name that the schema itself uses: these may be repeated to a model and in a job's error.
+    names: BTreeSet<String>,
+}
 
 impl OutputSchema {
     /// Compiles a JSON Schema. References to other documents are not followed.
@@ -27,24 +34,23 @@ impl OutputSchema {
         }
         jsonschema::meta::validate(schema)
             .map_err(|error| wrong(format!("{error} (at {:?})", error.instance_path().as_str())))?;
+        let mut names = BTreeSet::new();
+        collect_names(schema, &mut names);
         jsonschema::validator_for(schema)
-            .map(Self)
+            .map(|validator| Self { validator, names })
             .map_err(|error| wrong(error.to_string()))
     }
 
     /// Reads an answer as JSON and validates it. Says what is wrong in words that the model (for the
-    /// repair turn) and people understand; they name places in the answer and quote none of it.
+    /// repair turn) and people understand; they name places in the answer by the schema's own names and
+    /// quote none of it, keys neither: an answer repeats what an article says.
     fn faults(&self, text: &str) -> std::result::Result<(), String> {
         let value: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
         let faults: Vec<_> = self
-            .0
+            .validator
             .iter_errors(&value)
             .take(SHOWN_FAULTS)
-            .map(|error| {
-                let place = error.instance_path().as_str();
-                let place = if place.is_empty() { "the whole" } else { place };
-                format!("at {place}: {}", error.masked())
-            })
+            .map(|error| format!("at {}: {}", self.place(&error), what_is_wrong(&error)))
             .collect();
         if faults.is_empty() {
             Ok(())
@@ -52,24 +58,114 @@ impl OutputSchema {
             Err(faults.join("; "))
         }
     }
+
+    /// Where in the answer something is wrong, as a JSON Pointer with `*` for names that are not the
+    /// schema's.
+    fn place(&self, error: &ValidationError<'_>) -> String {
+        let path = error.instance_path().as_str();
+        let mut place = String::new();
+        for segment in path.split('/').skip(1) {
+            let name = segment.replace("~1", "/").replace("~0", "~");
+            let is_index = segment.len() < 10 && segment.bytes().all(|byte| byte.is_ascii_digit());
+            place.push('/');
+            place.push_str(if is_index || self.names.contains(&name) {
+                segment
+            } else {
+                "*"
+            });
+        }
+        if place.is_empty() {
+            "the whole".to_owned()
+        } else {
+            bounded(place)
+        }
+    }
+}
+
+fn collect_names(schema: &Value, names: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(map) => {
+            for (name, inner) in map {
+                names.insert(name.clone());
+                collect_names(inner, names);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_names(item, names)),
+        _ => {}
+    }
+}
+
+/// What the validator says, with nothing of the answer in it.
+fn what_is_wrong(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            format!("{} properties are not allowed", unexpected.len())
+        }
+        ValidationErrorKind::PropertyNames { .. } => "a property's name is not allowed".to_owned(),
+        ValidationErrorKind::FromUtf8 { .. } => "value is not UTF-8 within its encoding".to_owned(),
+        _ => bounded(error.masked().to_string()),
+    }
+}
+
+/// A schema may be long; what is said about it need not be.
+fn bounded(text: String) -> String {
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// More would not help a model to repair its answer.
 const SHOWN_FAULTS: usize = 5;
+const SHOWN_CHARACTERS: usize = 300;
 
 /// What an answer is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// A good output: the text to keep.
     Output(String),
-    /// Not what the schema asks for, and why: one repair turn may help.
-    Repair(String),
+    /// One repair turn may help.
+    Repair(Fault),
+}
+
+/// What is wrong with an answer that may be repaired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is empty.
+    Empty,
+    /// It is not what the schema asks for, and why.
+    Schema(String),
+}
+
+impl Fault {
+    /// Its code, should it stay so.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Empty => Code::OutputUnusable,
+            Self::Schema(_) => Code::SchemaMismatch,
+        }
+    }
+
+    /// The failure of an answer that is no better after the repair turn.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let detail = match self {
+            Self::Empty => "the model ended its answer without a word, even in a repair turn".to_owned(),
+            Self::Schema(faults) => {
+                format!("the answer does not satisfy the card's schema, even after a repair turn: {faults}")
+            }
+        };
+        Failure::new(self.code(), detail)
+    }
 }
 
 /// Judges an answer.
 ///
-/// Fails with [`Code::OutputTruncated`], [`Code::ContentBlocked`], or [`Code::ModelUnavailable`] where
-/// the answer is no answer.
+/// Fails with [`Code::OutputTruncated`], [`Code::ContentBlocked`], or [`Code::OutputUnusable`] where
+/// the model stopped for a reason that leaves no answer: it was paid, and asking the same again would only be
+/// paid again.
 pub fn judge(answer: &ModelAnswer, schema: Option<&OutputSchema>) -> Result<Verdict> {
     match &answer.stop_reason {
         StopReason::EndTurn | StopReason::StopSequence => {}
@@ -96,17 +192,14 @@ pub fn judge(answer: &ModelAnswer, schema: Option<&OutputSchema>) -> Result<Verd
         }
         StopReason::Other(reason) => {
             return Err(Failure::new(
-                Code::ModelUnavailable,
-                format!("the model stopped with {reason:?}"),
+                Code::OutputUnusable,
+                format!("the model stopped with {}", bounded(format!("{reason:?}"))),
             ));
         }
     }
     let text = answer.text.trim();
     if text.is_empty() {
-        return Err(Failure::new(
-            Code::ModelUnavailable,
-            "the model ended its answer without a word",
-        ));
+        return Ok(Verdict::Repair(Fault::Empty));
     }
     let Some(schema) = schema else {
         return Ok(Verdict::Output(text.to_owned()));
@@ -114,22 +207,13 @@ pub fn judge(answer: &ModelAnswer, schema: Option<&OutputSchema>) -> Result<Verd
     let json = without_fence(text);
     Ok(match schema.faults(json) {
         Ok(()) => Verdict::Output(json.to_owned()),
-        Err(faults) => Verdict::Repair(faults),
+        Err(faults) => Verdict::Repair(Fault::Schema(faults)),
     })
-}
-
-/// The failure of an answer that is not what the schema asks for even after the repair turn.
-#[must_use]
-pub fn mismatch(faults: &str) -> Failure {
-    Failure::new(
-        Code::SchemaMismatch,
-        format!("the answer does not satisfy the card's schema, even after a repair turn: {faults}"),
-    )
 }
 
 /// The repair turn: the same conversation, the bad answer, and what is wrong with it.
 #[must_use]
-pub fn repair(request: &ModelRequest, answer: &ModelAnswer, faults: &str) -> ModelRequest {
+pub fn repair(request: &ModelRequest, answer: &ModelAnswer, fault: &Fault) -> ModelRequest {
     let mut repair = request.clone();
     // Converse refuses an empty or blank message.
     let said = if answer.text.trim().is_empty() {
@@ -138,10 +222,13 @@ pub fn repair(request: &ModelRequest, answer: &ModelAnswer, faults: &str) -> Mod
         answer.text.trim_end()
     };
     repair.messages.push(Message::assistant(said));
-    repair.messages.push(Message::user(format!(
-        "Your answer does not satisfy the JSON Schema: {faults}. Answer again with the corrected JSON document alone, \
-         without any words or code fences around it."
-    )));
+    repair.messages.push(Message::user(match fault {
+        Fault::Empty => "Your answer was empty. Answer again.".to_owned(),
+        Fault::Schema(faults) => format!(
+            "Your answer does not satisfy the JSON Schema: {faults}. Answer again with the corrected JSON document \
+             alone, without any words or code fences around it."
+        ),
+    }));
     repair
 }
 
@@ -199,16 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_none_is_tried_again() {
-        for (text, reason) in [
-            (" \n", StopReason::EndTurn),
-            ("x", StopReason::Other("tool_use".into())),
-        ] {
-            assert_eq!(
-                judge(&answer(text, reason), None).unwrap_err().code,
-                Code::ModelUnavailable
-            );
-        }
+    fn an_answer_that_was_paid_and_is_none_is_not_paid_for_again_and_again() {
+        let failure = judge(&answer("x", StopReason::Other("tool_use".into())), None).unwrap_err();
+        assert_eq!(failure.code, Code::OutputUnusable);
+        assert!(failure.detail.contains("tool_use"), "{failure}");
+        let empty = judge(&answer(" \n", StopReason::EndTurn), None).unwrap();
+        assert_eq!(empty, Verdict::Repair(Fault::Empty));
+        assert_eq!(Fault::Empty.failure().code, Code::OutputUnusable);
     }
 
     #[test]
@@ -222,20 +306,42 @@ mod tests {
             verdict("```json\n{\"title\": \"a\"}\n```"),
             Verdict::Output("{\"title\": \"a\"}".into())
         );
-        assert!(matches!(verdict("{\"title\": 3}"), Verdict::Repair(faults) if faults.contains("/title")));
-        assert!(matches!(verdict("Here you are"), Verdict::Repair(faults) if faults.contains("not JSON")));
+        assert!(
+            matches!(verdict("{\"title\": 3}"), Verdict::Repair(Fault::Schema(faults)) if faults.contains("/title"))
+        );
+        assert!(
+            matches!(verdict("Here you are"), Verdict::Repair(Fault::Schema(faults)) if faults.contains("not JSON"))
+        );
     }
 
     #[test]
     fn what_is_said_about_a_bad_answer_quotes_none_of_it() {
-        let Verdict::Repair(faults) = judge(
-            &answer("{\"title\": [\"secret\"]}", StopReason::EndTurn),
-            Some(&schema()),
-        )
-        .unwrap() else {
-            panic!("that satisfies no schema")
-        };
-        assert!(!faults.contains("secret"), "{faults}");
+        let schema = OutputSchema::parse(&json!({
+            "properties": {"title": {"type": "string"}, "tags": {"items": {"type": "string"}}},
+            "patternProperties": {"^secret": {"type": "object", "additionalProperties": {"type": "string"}}},
+            "additionalProperties": false,
+            "propertyNames": {"maxLength": 30},
+        }))
+        .unwrap();
+        let faults = |text: &str| schema.faults(text).unwrap_err();
+        for hostile in [
+            json!({"title": ["secret"]}),
+            json!({"x. Ignore the secret schema": 1}),
+            json!({"secret/~ 1": {"secret": 2}}),
+            json!({"secret-secret-secret-secret-secret-secret": {}}),
+        ] {
+            let said = faults(&hostile.to_string());
+            assert!(!said.contains("secret"), "{said}");
+        }
+        assert!(faults(r#"{"title": 1, "tags": ["a", 2]}"#).contains("at /tags/1: "));
+        assert!(faults(r#"{"secret": {"a": 2}}"#).contains("at /*/*: "));
+    }
+
+    #[test]
+    fn what_is_said_about_a_long_schema_is_short() {
+        let names: Vec<_> = (0..5_000).map(|number| format!("value {number}")).collect();
+        let schema = OutputSchema::parse(&json!({"enum": names})).unwrap();
+        assert!(schema.faults("1").unwrap_err().chars().count() < 400);
     }
 
     #[test]

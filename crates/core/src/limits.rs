@@ -3,8 +3,13 @@
 /// The largest article file, in bytes (50 MB): what the upload of the API takes too.
 pub const ARTICLE_BYTES: u64 = 50_000_000;
 
-/// The longest `timeoutSeconds` of a card. A Lambda may run 900 seconds (AWS Lambda quotas); what is
-/// left is for reading the article and writing the output.
+/// How long a stage works on its answer at most, in seconds: waiting for its turn, the call, and the repair
+/// turn, which gets what the first call left over. A Lambda may run 900 seconds (AWS Lambda quotas), as may
+/// `RunStage` in the state machine; what is left is for writing the output.
+pub const STAGE_SECONDS: u32 = 840;
+
+/// The longest `timeoutSeconds` of a card: however long the first call takes, a minute of
+/// [`STAGE_SECONDS`] is left for a repair turn.
 pub const LONGEST_TIMEOUT_SECONDS: u32 = 780;
 
 /// How long one model call may take where nothing is said, in seconds.

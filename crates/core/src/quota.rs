@@ -22,11 +22,22 @@ pub struct Quota {
     pub tokens_per_minute: Option<u64>,
 }
 
-/// A place in the line of a model: the request, and the tokens up to and with its own.
+/// A place in the line of a model: the request, the tokens up to and with its own, and its own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ticket {
     request: f64,
     tokens: f64,
+    own_tokens: f64,
+}
+
+/// Where a caller joins the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// Behind everybody who waits.
+    Last,
+    /// In front of everybody who waits: for a call that goes on with an answer which is paid already.
+    First,
 }
 
 /// The line of one model.
@@ -52,10 +63,14 @@ pub struct Pace {
 }
 
 /// How many were let into the line, and how many of them are served.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Meter {
     issued: f64,
     served: f64,
+    /// Places that were given back before they were served, in order: their ends and sizes. The line
+    /// jumps over them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gone: Vec<(f64, f64)>,
 }
 
 /// How much of the quota may be used at once after a quiet time, in milliseconds.
@@ -74,17 +89,28 @@ const LONGEST_CLOSING_SECONDS: i64 = 16;
 /// milliseconds, as is the longest time between two questions.
 const ASK_BACK_MILLIS: f64 = 10_000.0;
 const LONGEST_WAIT_MILLIS: f64 = 300_000.0;
+/// The service is believed up to this many seconds when it says when to come back. Bedrock's quotas are
+/// per minute, so ten minutes is more than an honest answer needs, and one that says "tomorrow" must not
+/// stop every job of the model until then.
+const LONGEST_RETRY_AFTER_SECONDS: u32 = 600;
 
 impl Pace {
     /// Joins the line for a call that will use about `tokens` tokens of the quota.
-    pub fn join(&mut self, quota: &Quota, tokens: u64, now: Timestamp) -> Ticket {
+    pub fn join(&mut self, quota: &Quota, tokens: u64, place: Place, now: Timestamp) -> Ticket {
         self.move_on(quota, now);
-        self.requests.issued += 1.0;
-        self.tokens.issued += tokens as f64;
+        let own_tokens = tokens as f64;
         Ticket {
-            request: self.requests.issued,
-            tokens: self.tokens.issued,
+            request: self.requests.join(1.0, place),
+            tokens: self.tokens.join(own_tokens, place),
+            own_tokens,
         }
+    }
+
+    /// Gives a place back that will not be used: everybody behind it moves up.
+    pub fn leave(&mut self, quota: &Quota, ticket: Ticket, now: Timestamp) {
+        self.move_on(quota, now);
+        self.requests.leave(ticket.request, 1.0);
+        self.tokens.leave(ticket.tokens, ticket.own_tokens);
     }
 
     /// When the ticket's holder is to call, or to ask again: `now` where it is served.
@@ -103,12 +129,23 @@ impl Pace {
         now.plus_millis(wait.ceil() as i64)
     }
 
-    /// The holder's call was throttled: its place is given back, the line closed for a while, and the
-    /// speed halved, once for all calls that were sent at the old one.
-    pub fn throttled(&mut self, quota: &Quota, now: Timestamp, retry_after_seconds: Option<u32>) {
+    /// A call was throttled: the line is closed for a while, and the speed halved, once for all calls that
+    /// were sent at the old one. Where the call used up a place in the line, `ticket`, that place is to be
+    /// served once more.
+    pub fn throttled(
+        &mut self,
+        quota: &Quota,
+        ticket: Option<Ticket>,
+        now: Timestamp,
+        retry_after_seconds: Option<u32>,
+    ) {
         self.move_on(quota, now);
-        self.requests.served -= 1.0;
-        let asked = retry_after_seconds.map(|seconds| now.plus_millis(i64::from(seconds) * 1_000));
+        if let Some(ticket) = ticket {
+            self.requests.served -= 1.0;
+            self.tokens.served -= ticket.own_tokens;
+        }
+        let asked = retry_after_seconds
+            .map(|seconds| now.plus_millis(i64::from(seconds.min(LONGEST_RETRY_AFTER_SECONDS)) * 1_000));
         self.closed_until = self.closed_until.max(asked);
         if self
             .halved_at
@@ -168,25 +205,72 @@ impl Pace {
             moved.max(self.closed_until.unwrap_or(moved))
         });
         let millis = now.millis_since(from) as f64;
-        self.requests.serve(self.request_speed(quota), millis);
+        let speed = self.request_speed(quota);
+        self.requests.serve(speed, millis);
+        if self.moved_at.is_none() && speed.is_some() {
+            // Nobody has called yet: the first need not wait, however slow the quota.
+            self.requests.served = self.requests.served.max(1.0);
+        }
         self.tokens.serve(token_speed(quota), millis);
         self.moved_at = Some(self.moved_at.map_or(now, |moved| moved.max(now)));
     }
 }
 
 impl Meter {
+    /// The number of the place that was taken.
+    fn join(&mut self, size: f64, place: Place) -> f64 {
+        if place == Place::First && self.served < self.issued {
+            // The next that is served is the newcomer, and everybody who waits is served that much later.
+            let number = self.served;
+            self.served -= size;
+            number
+        } else {
+            self.issued += size;
+            self.issued
+        }
+    }
+
+    fn leave(&mut self, number: f64, size: f64) {
+        let at = self.gone.partition_point(|(end, _)| *end < number);
+        self.gone.insert(at, (number, size));
+        self.jump();
+    }
+
+    /// Jumps over the places in front that were given back.
+    fn jump(&mut self) {
+        let mut jumped = 0;
+        while let Some((end, size)) = self.gone.get(jumped).copied()
+            && end - size <= self.served
+        {
+            self.served += size;
+            jumped += 1;
+        }
+        self.gone.drain(..jumped);
+    }
+
     fn serve(&mut self, speed: Option<f64>, millis: f64) {
-        self.served = match speed {
-            Some(speed) => {
-                (self.served + speed * millis).min(self.issued + (speed * BURST_MILLIS as f64).max(1.0))
-            }
-            None => self.issued,
+        let Some(speed) = speed else {
+            self.served = self.issued;
+            self.gone.clear();
+            return;
         };
+        self.served += speed * millis;
+        self.jump();
+        self.served = self
+            .served
+            .min(self.issued + (speed * BURST_MILLIS as f64).max(1.0));
     }
 
     /// How long until the ticket of this number is served, in milliseconds.
     fn wait(&self, number: f64, speed: Option<f64>) -> f64 {
-        speed.map_or(0.0, |speed| ((number - self.served) / speed).max(0.0))
+        let Some(speed) = speed else { return 0.0 };
+        let gone: f64 = self
+            .gone
+            .iter()
+            .take_while(|(end, _)| *end < number)
+            .map(|(_, size)| size)
+            .sum();
+        ((number - gone - self.served) / speed).max(0.0)
     }
 }
 
@@ -216,7 +300,7 @@ mod tests {
         let mut pace = Pace::default();
         let unknown = Quota::default();
         for _ in 0..1_000 {
-            let ticket = pace.join(&unknown, 1_000, at(0));
+            let ticket = pace.join(&unknown, 1_000, Place::Last, at(0));
             assert_eq!(pace.turn(&unknown, ticket, at(0)), at(0));
         }
     }
@@ -224,7 +308,7 @@ mod tests {
     #[test]
     fn tickets_are_served_in_order_at_the_quotas_speed() {
         let (mut pace, quota) = (Pace::default(), requests(60));
-        let tickets: Vec<_> = (0..5).map(|_| pace.join(&quota, 0, at(0))).collect();
+        let tickets: Vec<_> = (0..5).map(|_| pace.join(&quota, 0, Place::Last, at(0))).collect();
         let turns: Vec<_> = tickets
             .iter()
             .map(|ticket| pace.turn(&quota, *ticket, at(0)))
@@ -244,7 +328,9 @@ mod tests {
             tokens_per_minute: Some(60_000),
         };
         let mut pace = Pace::default();
-        let tickets: Vec<_> = (0..3).map(|_| pace.join(&quota, 2_000, at(0))).collect();
+        let tickets: Vec<_> = (0..3)
+            .map(|_| pace.join(&quota, 2_000, Place::Last, at(0)))
+            .collect();
         let turns: Vec<_> = tickets
             .iter()
             .map(|ticket| pace.turn(&quota, *ticket, at(0)))
@@ -255,7 +341,10 @@ mod tests {
     #[test]
     fn who_has_long_to_wait_is_asked_back_half_way() {
         let (mut pace, quota) = (Pace::default(), requests(60));
-        let last = (0..101).map(|_| pace.join(&quota, 0, at(0))).last().unwrap();
+        let last = (0..101)
+            .map(|_| pace.join(&quota, 0, Place::Last, at(0)))
+            .last()
+            .unwrap();
         assert_eq!(pace.turn(&quota, last, at(0)), at(50_000));
         assert_eq!(pace.turn(&quota, last, at(50_000)), at(75_000));
         assert_eq!(pace.turn(&quota, last, at(100_000)), at(100_000));
@@ -265,11 +354,11 @@ mod tests {
     fn the_speed_is_learnt_from_throttles_and_recovers() {
         let (mut pace, unknown) = (Pace::default(), Quota::default());
         for call in 0..100 {
-            pace.join(&unknown, 0, at(call * 10));
+            pace.join(&unknown, 0, Place::Last, at(call * 10));
             pace.answered(at(call * 10));
         }
-        pace.throttled(&unknown, at(1_000), None);
-        pace.throttled(&unknown, at(1_010), None);
+        pace.throttled(&unknown, None, at(1_000), None);
+        pace.throttled(&unknown, None, at(1_010), None);
         let slow = pace.request_speed(&unknown).unwrap();
         assert!(
             (0.04..=0.06).contains(&slow),
@@ -287,24 +376,116 @@ mod tests {
         let mut now = 0;
         let mut closings = Vec::new();
         for _ in 0..6 {
-            let ticket = pace.join(&unknown, 0, at(now));
-            pace.throttled(&unknown, at(now), None);
-            let _ = ticket;
+            let ticket = pace.join(&unknown, 0, Place::Last, at(now));
+            pace.throttled(&unknown, Some(ticket), at(now), None);
             let closed = pace.closed_until.unwrap().millis_since(at(now));
             closings.push(closed / 1_000);
             now += i64::try_from(closed).unwrap();
         }
         assert_eq!(closings, [1, 2, 4, 8, 16, 16]);
         pace.answered(at(now));
-        pace.throttled(&unknown, at(now + 1), None);
+        pace.throttled(&unknown, None, at(now + 1), None);
         assert_eq!(pace.closed_until, Some(at(now + 1_001)));
     }
 
     #[test]
     fn nobody_calls_before_the_service_says_so() {
         let (mut pace, unknown) = (Pace::default(), Quota::default());
-        pace.throttled(&unknown, at(0), Some(9));
-        let ticket = pace.join(&unknown, 0, at(1));
+        pace.throttled(&unknown, None, at(0), Some(9));
+        let ticket = pace.join(&unknown, 0, Place::Last, at(1));
         assert!(pace.turn(&unknown, ticket, at(1)) >= at(9_000));
+    }
+
+    #[test]
+    fn a_service_that_says_tomorrow_is_asked_again_in_ten_minutes() {
+        let (mut pace, unknown) = (Pace::default(), Quota::default());
+        pace.throttled(&unknown, None, at(0), Some(86_400));
+        let ticket = pace.join(&unknown, 0, Place::Last, at(0));
+        assert!(pace.turn(&unknown, ticket, at(599_000)) >= at(600_000));
+        assert_eq!(pace.turn(&unknown, ticket, at(601_000)), at(601_000));
+    }
+
+    #[test]
+    fn many_first_calls_that_are_refused_wait_in_line_and_the_first_of_them_not_for_long() {
+        let (mut pace, unknown) = (Pace::default(), Quota::default());
+        let tickets: Vec<_> = (0..64)
+            .map(|_| {
+                let ticket = pace.join(&unknown, 0, Place::Last, at(0));
+                pace.throttled(&unknown, None, at(0), None);
+                ticket
+            })
+            .collect();
+        // Closed for a second, then one to see whether that is over, then one a second: nothing faster is known
+        // to work.
+        let turns: Vec<_> = [0, 1, 2]
+            .map(|number| pace.turn(&unknown, tickets[number], at(1_000)))
+            .into();
+        assert_eq!(turns, [at(1_000), at(2_000), at(3_000)]);
+    }
+
+    #[test]
+    fn a_throttled_holder_is_served_once_more_before_those_behind() {
+        let (mut pace, quota) = (Pace::default(), requests(60));
+        let [first, second] = [0, 0].map(|tokens| pace.join(&quota, tokens, Place::Last, at(0)));
+        assert_eq!(pace.turn(&quota, first, at(0)), at(0));
+        pace.throttled(&quota, Some(first), at(0), None);
+        assert_eq!(
+            pace.turn(&quota, first, at(0)),
+            at(2_000),
+            "closed for a second, and then served anew"
+        );
+        assert_eq!(pace.turn(&quota, second, at(0)), at(3_000));
+    }
+
+    #[test]
+    fn who_leaves_the_line_is_waited_for_by_nobody() {
+        let (mut pace, quota) = (Pace::default(), requests(60));
+        let tickets: Vec<_> = (0..8).map(|_| pace.join(&quota, 0, Place::Last, at(0))).collect();
+        for left in [5, 2, 3] {
+            pace.leave(&quota, tickets[left], at(0));
+        }
+        let turns = |pace: &mut Pace, now| {
+            [0, 1, 4, 6, 7].map(|number| pace.turn(&quota, tickets[number], now).millis_since(at(0)))
+        };
+        assert_eq!(turns(&mut pace, at(0)), [0, 1_000, 2_000, 3_000, 4_000]);
+        assert_eq!(turns(&mut pace, at(2_500)), [2_500, 2_500, 2_500, 3_000, 4_000]);
+        // One that was served and did not call gives its place to the next.
+        pace.leave(&quota, tickets[4], at(2_500));
+        assert_eq!(turns(&mut pace, at(2_500))[3..], [2_500, 3_000]);
+    }
+
+    #[test]
+    fn places_that_were_given_back_never_add_up_to_a_burst() {
+        let (mut pace, quota) = (Pace::default(), requests(60));
+        let tickets: Vec<_> = (0..500)
+            .map(|_| pace.join(&quota, 0, Place::Last, at(0)))
+            .collect();
+        for ticket in tickets {
+            pace.leave(&quota, ticket, at(0));
+        }
+        let turns = [0; 4].map(|tokens| {
+            let ticket = pace.join(&quota, tokens, Place::Last, at(10));
+            pace.turn(&quota, ticket, at(10)).millis_since(at(10))
+        });
+        assert_eq!(turns, [0, 1_000, 2_000, 3_000]);
+    }
+
+    #[test]
+    fn who_goes_on_with_a_paid_answer_is_next_and_the_others_one_later() {
+        let quota = Quota {
+            requests_per_minute: Some(60),
+            tokens_per_minute: Some(600_000),
+        };
+        let mut pace = Pace::default();
+        let waiting: Vec<_> = (0..50)
+            .map(|_| pace.join(&quota, 1_000, Place::Last, at(0)))
+            .collect();
+        let ninth = pace.turn(&quota, waiting[8], at(0));
+        let next = pace.join(&quota, 1_000, Place::First, at(0));
+        assert_eq!(pace.turn(&quota, next, at(0)), at(1_000));
+        assert_eq!(pace.turn(&quota, waiting[8], at(0)), ninth.plus_millis(1_000));
+        let mut free = Pace::default();
+        let alone = free.join(&quota, 1_000, Place::First, at(0));
+        assert_eq!(free.turn(&quota, alone, at(0)), at(0));
     }
 }

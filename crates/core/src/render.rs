@@ -14,6 +14,7 @@ use minijinja::{
     Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value,
     value::{Serde, ValueKind},
 };
+use serde_json::Map;
 
 use crate::{
     article::ArticleMeta,
@@ -39,6 +40,8 @@ pub struct Needs {
     pub article: bool,
     /// The previous stage's output.
     pub previous: bool,
+    /// What is known about the article beyond title, language and media type.
+    pub metadata: bool,
     /// Earlier stages' outputs, by the name that the template uses.
     pub stages: StageNeeds,
 }
@@ -80,9 +83,14 @@ pub struct Variables {
     pub stages: BTreeMap<PromptId, Arc<str>>,
     /// What is known about the article.
     pub meta: ArticleMeta,
+    /// And what [`ArticleMeta::more`] holds; empty where [`Needs`] did not ask for it.
+    pub more: Map<String, serde_json::Value>,
 }
 
 const NAME: &str = "card";
+
+/// The names of [`ArticleMeta`]'s own fields in a template, in their order there.
+const KNOWN_METADATA: [&str; 3] = ["title", "language", "mediaType"];
 
 impl Template {
     /// Parses a card's content. Fails with [`Code::TemplateInvalid`], naming the line.
@@ -182,6 +190,9 @@ impl Needs {
             match (parts.next().unwrap_or_default(), parts.next()) {
                 ("article", _) => needs.article = true,
                 ("previous", _) => needs.previous = true,
+                ("meta", field) => {
+                    needs.metadata |= field.is_none_or(|field| !KNOWN_METADATA.contains(&field));
+                }
                 ("stages", None) => needs.stages = StageNeeds::All,
                 ("stages", Some(name)) => {
                     if let StageNeeds::Named(names) = &mut needs.stages {
@@ -213,17 +224,12 @@ impl Variables {
 
     fn meta_value(&self) -> Value {
         let mut meta: BTreeMap<String, Value> = self
-            .meta
-            .other
+            .more
             .iter()
             .map(|(key, value)| (key.clone(), Value::from(Serde(value))))
             .collect();
-        let known = [
-            ("title", &self.meta.title),
-            ("language", &self.meta.language),
-            ("mediaType", &self.meta.media_type),
-        ];
-        for (key, value) in known {
+        let known = [&self.meta.title, &self.meta.language, &self.meta.media_type];
+        for (key, value) in KNOWN_METADATA.into_iter().zip(known) {
             if let Some(value) = value {
                 meta.insert(key.to_owned(), Value::from(value.as_str()));
             }
@@ -362,11 +368,12 @@ mod tests {
                 title: Some("Bridge".into()),
                 language: Some("en-GB".into()),
                 media_type: Some("text/plain".into()),
-                other: serde_json::json!({"author": "Jo", "words": 120})
-                    .as_object()
-                    .unwrap()
-                    .clone(),
+                more: None,
             },
+            more: serde_json::json!({"author": "Jo", "words": 120})
+                .as_object()
+                .unwrap()
+                .clone(),
         }
     }
 

@@ -4,17 +4,21 @@ use async_trait::async_trait;
 use bedrock_diy_core::{
     Code, Failure,
     error::Result,
+    limits,
     model::{ModelAnswer, ModelRequest},
     ports::{DeltaSink, Model},
 };
 use tokio::sync::Semaphore;
 
 /// A model that at most so many ask at once. Waiting for one's turn does not count towards the
-/// deadline.
+/// deadline, but is over when the call could not end any more within the time that a stage may take.
 pub struct ConcurrencyLimit {
     model: Arc<dyn Model>,
     turns: Semaphore,
+    at_once: usize,
 }
+
+const STAGE: Duration = Duration::from_secs(limits::STAGE_SECONDS as u64);
 
 impl ConcurrencyLimit {
     /// Limits a model to `at_once` calls in flight (at least one).
@@ -23,6 +27,7 @@ impl ConcurrencyLimit {
         Self {
             model,
             turns: Semaphore::new(at_once.max(1)),
+            at_once: at_once.max(1),
         }
     }
 }
@@ -35,11 +40,59 @@ impl Model for ConcurrencyLimit {
         deadline: Duration,
         on_delta: DeltaSink<'_>,
     ) -> Result<ModelAnswer> {
-        let _turn = self
-            .turns
-            .acquire()
+        let patience = STAGE.saturating_sub(deadline);
+        let _turn = tokio::time::timeout(patience, self.turns.acquire())
             .await
+            .map_err(|_| {
+                Failure::new(
+                    Code::ModelThrottled,
+                    format!(
+                        "{} calls at once were too few: none ended within {} seconds",
+                        self.at_once,
+                        patience.as_secs()
+                    ),
+                )
+            })?
             .map_err(|_| Failure::new(Code::InternalError, "the model's turns were closed"))?;
         self.model.converse(request, deadline, on_delta).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model that never answers.
+    struct Silent;
+
+    #[async_trait]
+    impl Model for Silent {
+        async fn converse(&self, _: &ModelRequest, _: Duration, _: DeltaSink<'_>) -> Result<ModelAnswer> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_turn_is_told_in_time_that_there_is_none() {
+        let limited = Arc::new(ConcurrencyLimit::new(Arc::new(Silent), 1));
+        let request = ModelRequest {
+            model: "m".into(),
+            parameters: bedrock_diy_core::project::InferenceParameters::default(),
+            system: String::new(),
+            messages: Vec::new(),
+            guardrail: None,
+            output_schema: None,
+            send_schema: false,
+        };
+        let deadline = Duration::from_mins(2);
+        let started = tokio::time::Instant::now();
+        let (mut heard, mut also_heard) = (|_: &str| {}, |_: &str| {});
+        let failure = tokio::select! {
+            biased;
+            _ = limited.converse(&request, deadline, &mut heard) => panic!("a silent model answered"),
+            second = limited.converse(&request, deadline, &mut also_heard) => second.unwrap_err(),
+        };
+        assert_eq!(failure.code, Code::ModelThrottled);
+        assert_eq!(started.elapsed() + deadline, STAGE);
     }
 }

@@ -2,24 +2,30 @@ use async_trait::async_trait;
 use bedrock_diy_core::{error::Result, ports::Memo, stage::MemoEntry};
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::database::{Database, failure, from_json, to_json};
+use crate::{
+    database::{Database, failure, from_json, to_json},
+    objects::{self, SqliteObjects},
+};
 
 /// The memo in `SQLite`.
 #[derive(Debug, Clone)]
-pub struct SqliteMemo(Database);
+pub struct SqliteMemo {
+    database: Database,
+    objects: SqliteObjects,
+}
 
 impl SqliteMemo {
-    /// On this database.
+    /// On this database, with outputs in these objects.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self(database)
+    pub fn new(database: Database, objects: SqliteObjects) -> Self {
+        Self { database, objects }
     }
 }
 
 #[async_trait]
 impl Memo for SqliteMemo {
     async fn find(&self, memo_key: &str) -> Result<Option<MemoEntry>> {
-        let json = self.0.read(|connection| {
+        let json = self.database.read(|connection| {
             connection
                 .prepare_cached("SELECT document FROM memo WHERE memo_key = unhex(?1)")
                 .and_then(|mut select| {
@@ -30,6 +36,17 @@ impl Memo for SqliteMemo {
                 .map_err(|error| failure(&error))
         })?;
         json.map(|json| from_json("memo entry", &json)).transpose()
+    }
+
+    async fn keep(&self, entry: MemoEntry, output: String) -> Result<()> {
+        let body = self.objects.body(output.into_bytes()).await?;
+        let folders = self.objects.folders();
+        self.database
+            .write(move |connection| {
+                objects::put(connection, &folders, &entry.output, &body)?;
+                keep(connection, &entry)
+            })
+            .await
     }
 }
 
@@ -43,4 +60,38 @@ pub(crate) fn keep(connection: &Connection, entry: &MemoEntry) -> Result<()> {
         .and_then(|mut insert| insert.execute((&entry.memo_key, document)))
         .map(|_| ())
         .map_err(|error| failure(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bedrock_diy_core::{
+        article::{Bucket, ObjectRef},
+        model::Usage,
+        ports::Objects,
+        text::sha256_hex,
+    };
+
+    #[tokio::test]
+    async fn an_answer_is_kept_together_with_its_output_however_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("d.sqlite")).unwrap();
+        let objects = SqliteObjects::new(database.clone(), folder.path().join("objects"));
+        let memo = SqliteMemo::new(database, objects.clone());
+        for output in ["요약".to_owned(), "long ".repeat(40_000)] {
+            let entry = MemoEntry {
+                memo_key: sha256_hex(b"asked"),
+                output: ObjectRef {
+                    bucket: Bucket::Results,
+                    key: "news/job/1-facts.txt".into(),
+                    version: None,
+                    size: output.len() as u64,
+                },
+                usage: Usage::default(),
+            };
+            memo.keep(entry.clone(), output.clone()).await.unwrap();
+            assert_eq!(memo.find(&entry.memo_key).await.unwrap().as_ref(), Some(&entry));
+            assert_eq!(objects.get(&entry.output).await.unwrap(), output.as_bytes());
+        }
+    }
 }

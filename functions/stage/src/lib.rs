@@ -5,6 +5,7 @@
 //! with its memo entry before the cursor moves; whatever dies before that, the next try finds what
 //! was there.
 
+mod ask;
 mod cards;
 mod prepare;
 
@@ -15,17 +16,17 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     cursor::Cursor,
     error::Result,
-    event::StageDelta,
-    job::{Change, Job, JobStatus, StageCompletion},
-    judge::{self, Verdict},
+    event::Fact,
+    job::{Job, JobStatus, StageCompletion},
     limits,
-    model::{ModelAnswer, ModelRequest, Usage},
+    model::Usage,
     ports::{Applied, Bus, Clock, History, Jobs, Memo, Model, ModelQuota, Objects, Projects},
+    quota::Place,
     stage::{MemoEntry, StageRecord},
     time::Timestamp,
 };
 
-use crate::{cards::Cards, prepare::Prepared};
+use crate::{ask::Asked, cards::Cards, prepare::Prepared};
 
 /// What a stage needs.
 #[derive(Clone)]
@@ -60,21 +61,6 @@ pub struct Stage {
 /// A wait shorter than this is waited here: the state machine counts in whole seconds.
 const SHORT_WAIT: Duration = Duration::from_millis(900);
 
-/// What became of asking the model.
-enum Asked {
-    /// A good output.
-    Output {
-        text: String,
-        usage: Usage,
-        calls: u32,
-        model_time: Duration,
-    },
-    /// Not now; the quota has a slot then.
-    Throttled { slot: Timestamp },
-    /// An answer that can't be an output.
-    Failed { failure: Failure, usage: Usage },
-}
-
 impl Stage {
     /// A stage runner. What it learns of cards it keeps: revisions are immutable.
     #[must_use]
@@ -88,6 +74,7 @@ impl Stage {
 
     /// Runs the cursor's stage and says what comes next; a stage that is done already is not run again.
     pub async fn handle(&self, cursor: Cursor) -> Result<Cursor> {
+        let begun = self.ports.clock.now();
         let job = self.ports.jobs.read(&cursor.job_id).await?.ok_or_else(|| {
             Failure::new(
                 Code::InternalError,
@@ -95,6 +82,7 @@ impl Stage {
             )
         })?;
         if job.status != JobStatus::Running {
+            self.leave_closed(&job).await;
             return Ok(Cursor::of(&job));
         }
         if cursor.stage <= job.stages_done {
@@ -105,6 +93,7 @@ impl Stage {
         if !job.fresh
             && let Some((entry, text)) = self.remembered(&prepared).await?
         {
+            self.leave(&prepared.request.model, &prepared.holder).await;
             let record = self.record(&prepared, &job, &Usage::default(), 0, Duration::ZERO, true);
             tracing::debug!(job_id = %job.job_id, stage = record.stage, memo_hit = true, tokens = entry.usage.total(), "stage completed");
             return self
@@ -119,11 +108,14 @@ impl Stage {
                 )
                 .await;
         }
-        self.check_budget(&job, &prepared)?;
-        if let Some(slot) = self.take_turn(&prepared).await? {
+        if let Err(failure) = self.check_budget(&job, &prepared) {
+            self.leave(&prepared.request.model, &prepared.holder).await;
+            return Err(failure);
+        }
+        if let Some(slot) = self.take_turn(&prepared, Place::Last, SHORT_WAIT).await? {
             return self.wait(job, &prepared, slot).await;
         }
-        match self.ask(&job, &prepared).await? {
+        match self.ask(&job, &prepared, begun).await? {
             Asked::Output {
                 text,
                 usage,
@@ -144,10 +136,16 @@ impl Stage {
                 self.complete(job, &prepared, done).await
             }
             Asked::Failed { failure, usage } => {
-                self.pay(job, &prepared, &failure, usage).await?;
+                self.pay(job, &prepared, failure.code, usage).await?;
                 Err(failure)
             }
-            Asked::Throttled { slot } => self.wait(job, &prepared, slot).await,
+            Asked::Throttled { slot, paid } => {
+                let job = match paid {
+                    Some((code, usage)) => self.pay(job, &prepared, code, usage).await?,
+                    None => job,
+                };
+                self.wait(job, &prepared, slot).await
+            }
         }
     }
 
@@ -183,177 +181,72 @@ impl Stage {
         }
     }
 
-    async fn reserve(&self, prepared: &Prepared) -> Result<Timestamp> {
-        let tokens = self.catalogue.estimated_quota_tokens(&prepared.request);
+    /// Gives the stage's place in the model's line back: it ends without asking.
+    async fn leave(&self, model: &str, holder: &str) {
         let now = self.ports.clock.now();
-        self.ports
-            .quota
-            .reserve(&prepared.request.model, tokens, &prepared.holder, now)
-            .await
+        if let Err(failure) = self.ports.quota.leave(model, holder, now).await {
+            // The place frees itself after a while: no reason to fail what has just been done.
+            tracing::warn!(holder, error = %failure, "a place in a model's line was not given back");
+        }
     }
 
-    /// Takes the stage's turn at the model; waits here where it is near, and says when to ask again
-    /// where it is not.
-    async fn take_turn(&self, prepared: &Prepared) -> Result<Option<Timestamp>> {
-        loop {
-            let slot = self.reserve(prepared).await?;
-            let wait = Duration::from_millis(slot.millis_since(self.ports.clock.now()));
-            if wait.is_zero() {
-                return Ok(None);
-            }
-            if wait > SHORT_WAIT {
-                return Ok(Some(slot));
-            }
-            tokio::time::sleep(wait).await;
+    /// The same for a job that was closed while it waited.
+    async fn leave_closed(&self, job: &Job) {
+        let stage = job.next_stage();
+        if job.status.is_terminal()
+            && stage <= job.stages
+            && let Ok(pinned) = self.pinned(job, stage).await
+        {
+            self.leave(&pinned.model, &prepare::holder(job, stage)).await;
         }
     }
 
     /// Notes that the job waits, and tells the state machine for how long.
     async fn wait(&self, mut job: Job, prepared: &Prepared, slot: Timestamp) -> Result<Cursor> {
-        loop {
+        let (model, stage) = (&prepared.request.model, prepared.stage);
+        while job.status == JobStatus::Running && job.next_stage() == stage {
             let now = self.ports.clock.now();
             if let Some(since) = job.waiting_since
                 && now.millis_since(since) / 1_000 >= limits::PATIENCE_SECONDS
             {
+                self.leave(model, &prepared.holder).await;
                 return Err(Failure::new(
                     Code::ModelThrottled,
-                    format!(
-                        "stage {} has waited a day for the quota of {}",
-                        job.next_stage(),
-                        prepared.request.model
-                    ),
+                    format!("stage {stage} has waited a day for the quota of {model}"),
                 ));
             }
-            let reason = format!("the quota of {} is used up", prepared.request.model);
-            let change = job.wait(reason, slot, now);
+            let change = job.wait(format!("the quota of {model} is used up"), slot, now);
             let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
                 Applied::Done(job) => {
                     self.ports.bus.publish(&events).await?;
                     let seconds = u32::try_from(slot.millis_since(now).div_ceil(1_000)).unwrap_or(u32::MAX);
-                    return Ok(Cursor::wait(job.job_id.clone(), job.next_stage(), seconds));
+                    return Ok(Cursor::wait(job.job_id, stage, seconds));
                 }
-                Applied::Stale(now)
-                    if now.status == JobStatus::Running && now.stages_done == job.stages_done =>
-                {
-                    job = now;
-                }
-                Applied::Stale(now) => return Ok(Cursor::of(&now)),
-            }
-        }
-    }
-
-    /// Asks the model, once more where its answer can be repaired.
-    async fn ask(&self, job: &Job, prepared: &Prepared) -> Result<Asked> {
-        let answer = match self.call(job, prepared, &prepared.request).await? {
-            Ok(answer) => answer,
-            Err(slot) => return Ok(Asked::Throttled { slot }),
-        };
-        let faults = match judge::judge(&answer, prepared.card.schema()) {
-            Ok(Verdict::Output(text)) => {
-                return Ok(Asked::Output {
-                    text,
-                    usage: answer.usage,
-                    calls: 1,
-                    model_time: answer.latency,
-                });
-            }
-            Ok(Verdict::Repair(faults)) => faults,
-            Err(failure) => {
-                return Ok(Asked::Failed {
-                    failure,
-                    usage: answer.usage,
-                });
-            }
-        };
-        let repair = judge::repair(&prepared.request, &answer, &faults);
-        let slot = self.reserve(prepared).await?;
-        // The first answer is paid: better to stand here for a while than to pay for it again.
-        let wait = Duration::from_millis(slot.millis_since(self.ports.clock.now())).min(prepared.deadline);
-        tokio::time::sleep(wait).await;
-        let second = match self.call(job, prepared, &repair).await? {
-            Ok(answer) => answer,
-            Err(slot) => return Ok(Asked::Throttled { slot }),
-        };
-        let mut usage = answer.usage;
-        usage += second.usage;
-        Ok(match judge::judge(&second, prepared.card.schema()) {
-            Ok(Verdict::Output(text)) => Asked::Output {
-                text,
-                usage,
-                calls: 2,
-                model_time: answer.latency + second.latency,
-            },
-            Ok(Verdict::Repair(faults)) => Asked::Failed {
-                failure: judge::mismatch(&faults),
-                usage,
-            },
-            Err(failure) => Asked::Failed { failure, usage },
-        })
-    }
-
-    /// Keeps what an answer cost that can't be an output.
-    async fn pay(&self, mut job: Job, prepared: &Prepared, failure: &Failure, usage: Usage) -> Result<()> {
-        let cost = self.catalogue.cost(&prepared.request.model, &usage);
-        let prompt_id = prepared.card.prompt_id();
-        while !job.status.is_terminal() {
-            let change = job.pay(
-                prompt_id.clone(),
-                failure.code,
-                usage,
-                cost,
-                self.ports.clock.now(),
-            );
-            let events = change.events.clone();
-            match self.ports.jobs.apply(change).await? {
-                Applied::Done(_) => return self.ports.bus.publish(&events).await,
                 Applied::Stale(now) => job = now,
             }
         }
-        Ok(())
+        // It was closed, or another try of this stage was faster.
+        self.leave(model, &prepared.holder).await;
+        Ok(Cursor::of(&job))
     }
 
-    /// One call. A throttle is no failure here: it is the slot to come back at.
-    async fn call(
-        &self,
-        job: &Job,
-        prepared: &Prepared,
-        request: &ModelRequest,
-    ) -> Result<std::result::Result<ModelAnswer, Timestamp>> {
-        let followed = self.ports.bus.has_followers();
-        let mut on_delta = |text: &str| {
-            if followed {
-                self.ports.bus.delta(StageDelta {
-                    job_id: job.job_id.clone(),
-                    stage: job.next_stage(),
-                    prompt_id: prepared.card.prompt_id().clone(),
-                    text: text.to_owned(),
-                });
-            }
-        };
-        let answer = self
-            .ports
-            .model
-            .converse(request, prepared.deadline, &mut on_delta)
-            .await;
-        let now = self.ports.clock.now();
-        match answer {
-            Err(failure) if failure.code == Code::ModelThrottled => {
-                let (model, holder) = (&request.model, &prepared.holder);
-                self.ports
-                    .quota
-                    .throttled(model, holder, now, failure.retry_after)
-                    .await?;
-                Ok(Err(self.reserve(prepared).await?))
-            }
-            other => {
-                self.ports
-                    .quota
-                    .answered(&request.model, &prepared.holder, now)
-                    .await?;
-                other.map(Ok)
+    /// Keeps what an answer cost that is no output. Returns the job as it stands then.
+    async fn pay(&self, mut job: Job, prepared: &Prepared, code: Code, usage: Usage) -> Result<Job> {
+        let cost = self.catalogue.cost(&prepared.request.model, &usage);
+        let prompt_id = prepared.card.prompt_id();
+        while !job.status.is_terminal() {
+            let change = job.pay(prompt_id.clone(), code, usage, cost, self.ports.clock.now());
+            let events = change.events.clone();
+            match self.ports.jobs.apply(change).await? {
+                Applied::Done(job) => {
+                    self.ports.bus.publish(&events).await?;
+                    return Ok(job);
+                }
+                Applied::Stale(now) => job = now,
             }
         }
+        Ok(job)
     }
 
     fn record(
@@ -393,8 +286,8 @@ impl Stage {
             memo.output = done.record.output.clone();
         }
         loop {
-            let change: Change =
-                job.complete_stage(done.clone(), prepared.next_card.clone(), self.ports.clock.now());
+            let next = prepared.next_card.clone();
+            let change = job.complete_stage(done.clone(), next, self.ports.clock.now());
             let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
                 Applied::Done(job) => {
@@ -407,21 +300,40 @@ impl Stage {
                 {
                     job = now;
                 }
-                // It was cancelled, or another try of this stage was faster: a late duplicate changes nothing.
-                Applied::Stale(now) => return Ok(Cursor::of(&now)),
+                Applied::Stale(now) => {
+                    // It was closed while the model answered: the answer is paid, and a retry is to find it.
+                    // Where another try of this stage was faster, its answer is there already.
+                    if now.stages_done == job.stages_done
+                        && let Some(memo) = done.memo
+                    {
+                        self.ports.memo.keep(memo, done.output).await?;
+                    }
+                    return Ok(Cursor::of(&now));
+                }
             }
         }
     }
 
-    /// An earlier try wrote the stage and may have died before it said so.
+    /// An earlier try wrote the stage, and may have died before it said so: says everything that has
+    /// happened since. Whoever has heard it knows the events by their ids.
     async fn publish_again(&self, job: &Job, stage: u32) -> Result<()> {
-        let events = self.ports.jobs.events(&job.job_id, 0, usize::MAX >> 1).await?;
-        let of_stage: Vec<_> = events
-            .into_iter()
-            .filter(|event| {
-                matches!(&event.fact, bedrock_diy_core::event::Fact::StageCompleted { stage: of, .. } if *of == stage)
-            })
-            .collect();
-        self.ports.bus.publish(&of_stage).await
+        // Mostly the stage's end is among the last few events.
+        let mut looked_at = 8;
+        loop {
+            let after = job.version.saturating_sub(looked_at);
+            let events = self
+                .ports
+                .jobs
+                .events(&job.job_id, after, usize::MAX >> 1)
+                .await?;
+            let end = events.iter().position(
+                |event| matches!(&event.fact, Fact::StageCompleted { stage: of, .. } if *of == stage),
+            );
+            match end {
+                Some(end) => return self.ports.bus.publish(&events[end..]).await,
+                None if after == 0 => return Ok(()),
+                None => looked_at *= 8,
+            }
+        }
     }
 }

@@ -25,9 +25,25 @@ pub(crate) struct Prepared {
     pub(crate) request: ModelRequest,
     pub(crate) memo_key: String,
     pub(crate) deadline: Duration,
-    /// Who holds the quota's slot.
+    /// The stage's number, counted from 1.
+    pub(crate) stage: u32,
+    /// Who holds the place in the model's line.
     pub(crate) holder: String,
+    /// What a call takes of the model's quota of tokens, about.
+    pub(crate) quota_tokens: u64,
     pub(crate) next_card: Option<PromptId>,
+}
+
+/// What a job was accepted with, for one stage.
+pub(crate) struct Pinned {
+    pipeline: Arc<PipelineRevision>,
+    card: Arc<Card>,
+    pub(crate) model: String,
+}
+
+/// The name of a stage among those who wait for a model.
+pub(crate) fn holder(job: &Job, stage: u32) -> String {
+    format!("{}#{stage}", job.job_id)
 }
 
 impl Prepared {
@@ -44,27 +60,41 @@ impl Prepared {
 }
 
 impl Stage {
-    /// Renders the stage and checks that it fits the model, before anything is paid.
-    pub(crate) async fn prepare(&self, job: &Job, stage: u32) -> Result<Prepared> {
+    /// The stage's card and model, as they were when the job was accepted.
+    pub(crate) async fn pinned(&self, job: &Job, stage: u32) -> Result<Pinned> {
         let hash = job.pipeline.as_deref().unwrap_or_default();
         let pipeline = self.ports.projects.pipeline(&job.project_id, hash).await?;
         let card = self
             .cards
             .card(&*self.ports.projects, &job.project_id, pipeline.card(stage)?)
             .await?;
-        let next_card = pipeline.card(stage + 1).ok().map(|card| card.prompt_id.clone());
-
-        let (said, settings) = (card.settings(), &pipeline.settings);
-        let model = said
+        let model = card
+            .settings()
             .model
             .clone()
-            .or_else(|| settings.model.clone())
+            .or_else(|| pipeline.settings.model.clone())
             .ok_or_else(|| {
                 Failure::new(
                     Code::ModelNotFound,
                     format!("no model is named for the card {}", card.prompt_id()),
                 )
             })?;
+        Ok(Pinned {
+            pipeline,
+            card,
+            model,
+        })
+    }
+
+    /// Renders the stage and checks that it fits the model, before anything is paid.
+    pub(crate) async fn prepare(&self, job: &Job, stage: u32) -> Result<Prepared> {
+        let Pinned {
+            pipeline,
+            card,
+            model,
+        } = self.pinned(job, stage).await?;
+        let next_card = pipeline.card(stage + 1).ok().map(|card| card.prompt_id.clone());
+        let (said, settings) = (card.settings(), &pipeline.settings);
         let parameters = self
             .catalogue
             .parameters(&model, &said.parameters.or(&settings.parameters))?;
@@ -98,7 +128,9 @@ impl Stage {
         self.catalogue.check_fits(&request)?;
         Ok(Prepared {
             memo_key: memo::memo_key(&job.project_id, &request),
-            holder: format!("{}#{stage}", job.job_id),
+            holder: holder(job, stage),
+            quota_tokens: self.catalogue.estimated_quota_tokens(&request),
+            stage,
             deadline: Duration::from_secs(u64::from(seconds)),
             settings: settings.clone(),
             card,
@@ -145,7 +177,23 @@ impl Stage {
             previous,
             stages,
             meta: job.article.meta.clone(),
+            more: self.metadata(job, needs).await?,
         })
+    }
+
+    /// What else is known about the article, where the card asks for it.
+    async fn metadata(&self, job: &Job, needs: &Needs) -> Result<serde_json::Map<String, serde_json::Value>> {
+        match &job.article.meta.more {
+            Some(object) if needs.metadata => {
+                serde_json::from_str(&self.text(object).await?).map_err(|error| {
+                    Failure::new(
+                        Code::InternalError,
+                        format!("{} was stored as a JSON object and is none: {error}", object.key),
+                    )
+                })
+            }
+            _ => Ok(serde_json::Map::new()),
+        }
     }
 
     async fn history(&self, job: &Job) -> Result<Vec<bedrock_diy_core::model::Message>> {
@@ -155,7 +203,7 @@ impl Stage {
         let exchanges = self
             .ports
             .history
-            .recent(session, limits::HISTORY_MESSAGES / 2)
+            .recent(&job.project_id, session, limits::HISTORY_MESSAGES / 2)
             .await?;
         Ok(history::messages(&exchanges))
     }

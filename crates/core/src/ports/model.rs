@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::{
     error::Result,
     model::{ModelAnswer, ModelRequest},
+    quota::Place,
     time::Timestamp,
 };
 
@@ -29,12 +30,26 @@ pub trait Model: Send + Sync {
 }
 
 /// Model quota, shared by all callers of a model: a line, see [`crate::quota`].
+///
+/// `holder` names the caller (a job's stage). Whoever has reserved ends with one of the other three.
 #[async_trait]
 pub trait ModelQuota: Send + Sync {
     /// When a call may be made, or is to be asked for again: `now` where there is no need to wait.
-    /// `holder` names the caller (a job's stage): asking again MUST find it at its earlier place in the
-    /// line.
-    async fn reserve(&self, model: &str, tokens: u64, holder: &str, now: Timestamp) -> Result<Timestamp>;
+    ///
+    /// A holder that asks for the first time joins the line at `place`; who asks again MUST be found at its
+    /// earlier place. MUST free the place of a holder that has not come back for long, by itself: its job
+    /// may have been cancelled.
+    async fn reserve(
+        &self,
+        model: &str,
+        tokens: u64,
+        holder: &str,
+        place: Place,
+        now: Timestamp,
+    ) -> Result<Timestamp>;
+
+    /// The holder will not call. Its place MUST be waited for by nobody; MUST do nothing where it has none.
+    async fn leave(&self, model: &str, holder: &str, now: Timestamp) -> Result<()>;
 
     /// The holder's call ended, well or badly, but not by a throttle; its place is used up.
     async fn answered(&self, model: &str, holder: &str, now: Timestamp) -> Result<()>;
