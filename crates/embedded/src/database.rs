@@ -1,6 +1,7 @@
 //! The database: one thread that writes in groups, and a few connections that read.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -30,16 +31,50 @@ const STATEMENTS: usize = 128;
 /// A `SQLite` database in WAL mode. Clones share it.
 #[derive(Clone)]
 pub struct Database {
-    writer: Sender<Operation>,
+    writer: Sender<Box<dyn Operation>>,
     readers: Arc<[Mutex<Connection>]>,
 }
 
-/// What the writer is asked to do: run, and after the commit tell the caller how it went.
-type Operation = Box<dyn FnOnce(&Connection) -> Outcome + Send>;
+/// What the writer is asked to do. Whatever becomes of it, its caller is told.
+trait Operation: Send {
+    /// Runs within a transaction, and returns why nothing of it may stay where it failed.
+    fn run(&mut self, connection: &Connection) -> Option<&Failure>;
 
-struct Outcome {
-    failed: bool,
-    tell: Box<dyn FnOnce(std::result::Result<(), Failure>) + Send>,
+    /// Tells the caller how it went; `committed` is how the transaction did.
+    fn tell(self: Box<Self>, committed: Result<()>);
+}
+
+/// A write, and whom to tell.
+struct Write<T, W, F> {
+    work: Option<W>,
+    /// None before it ran.
+    result: Option<Result<T>>,
+    tell: F,
+}
+
+impl<T, W, F> Operation for Write<T, W, F>
+where
+    T: Send,
+    W: FnOnce(&Connection) -> Result<T> + Send,
+    F: FnOnce(Result<T>) + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Option<&Failure> {
+        let work = self.work.take()?;
+        // One caller's panic is that caller's failure: the thread goes on for the others. What the
+        // closure had begun is rolled back, so that nothing half-done is seen.
+        let result = catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or_else(|_| Err(panicked()));
+        self.result.insert(result).as_ref().err()
+    }
+
+    fn tell(self: Box<Self>, committed: Result<()>) {
+        let Self { result, tell, .. } = *self;
+        tell(match (result, committed) {
+            // Its own failure says more than the transaction's.
+            (Some(Err(failure)), _) | (_, Err(failure)) => Err(failure),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(stopped()),
+        });
+    }
 }
 
 impl Database {
@@ -119,14 +154,12 @@ impl Database {
         write: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
         tell: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Result<()> {
-        let operation: Operation = Box::new(move |connection| {
-            let result = write(connection);
-            Outcome {
-                failed: result.is_err(),
-                tell: Box::new(move |committed| tell(committed.and(result))),
-            }
-        });
-        self.writer.send(operation).map_err(|_| stopped())
+        let operation = Write {
+            work: Some(write),
+            result: None,
+            tell,
+        };
+        self.writer.send(Box::new(operation)).map_err(|_| stopped())
     }
 }
 
@@ -171,6 +204,23 @@ fn stopped() -> Failure {
     Failure::new(
         Code::StorageUnavailable,
         "the database of the data folder has been closed",
+    )
+}
+
+fn panicked() -> Failure {
+    Failure::new(
+        Code::InternalError,
+        "a write to the database of the data folder panicked; the log says where",
+    )
+}
+
+/// Some errors (a full disk, a failed write) make `SQLite` undo the whole transaction, not the one
+/// statement (<https://sqlite.org/lang_transaction.html>).
+fn undone(cause: Option<&Failure>) -> Failure {
+    let cause = cause.map_or("an error", |failure| failure.detail.as_str());
+    Failure::new(
+        Code::StorageUnavailable,
+        format!("a write was undone together with the one that failed beside it: {cause}"),
     )
 }
 
@@ -221,40 +271,62 @@ fn prepare(connection: &mut Connection) -> Result<()> {
 }
 
 /// Takes whatever waits, writes it in one transaction, and tells everybody after the commit.
-fn write_groups(connection: &Connection, operations: &Receiver<Operation>) {
+fn write_groups(connection: &Connection, operations: &Receiver<Box<dyn Operation>>) {
+    let mut group = Vec::new();
     while let Ok(first) = operations.recv() {
-        let mut outcomes = Vec::new();
-        let written = (|| {
-            connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-            let mut next = Some(first);
-            while let Some(operation) = next {
-                connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
-                let outcome = operation(connection);
-                if outcome.failed {
-                    connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
-                }
-                connection.prepare_cached("RELEASE operation")?.execute([])?;
-                outcomes.push(outcome);
-                next = if outcomes.len() < GROUP {
-                    operations.try_recv().ok()
-                } else {
-                    None
-                };
-            }
-            connection.prepare_cached("COMMIT")?.execute([])?;
-            Ok(())
-        })();
-        let written = written.map_err(|error: rusqlite::Error| {
-            // The transaction may be open or not, whatever went wrong; either way it must not stay.
-            if !connection.is_autocommit() {
-                let _ = connection.execute_batch("ROLLBACK");
-            }
-            failure(&error)
-        });
-        for outcome in outcomes {
-            (outcome.tell)(written.clone());
+        let written = write_group(connection, first, operations, &mut group);
+        // Whatever went wrong, an open transaction must not stay: the next one could not begin.
+        if written.is_err() && !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for operation in group.drain(..) {
+            operation.tell(written.clone());
         }
     }
+}
+
+/// Writes one transaction. Every operation that was taken is in `group` when this returns.
+fn write_group(
+    connection: &Connection,
+    first: Box<dyn Operation>,
+    operations: &Receiver<Box<dyn Operation>>,
+    group: &mut Vec<Box<dyn Operation>>,
+) -> Result<()> {
+    let began = execute(connection, "BEGIN IMMEDIATE");
+    let mut next = Some(first);
+    while let Some(mut operation) = next {
+        let ran = began.clone().and_then(|()| run(connection, &mut *operation));
+        group.push(operation);
+        ran?;
+        next = if group.len() < GROUP {
+            operations.try_recv().ok()
+        } else {
+            None
+        };
+    }
+    execute(connection, "COMMIT")
+}
+
+/// Runs one operation within the transaction, so that its failure undoes it alone. Fails where the
+/// transaction can't go on.
+fn run(connection: &Connection, operation: &mut dyn Operation) -> Result<()> {
+    execute(connection, "SAVEPOINT operation")?;
+    let failed = operation.run(connection);
+    if connection.is_autocommit() {
+        return Err(undone(failed));
+    }
+    if failed.is_some() {
+        execute(connection, "ROLLBACK TO operation")?;
+    }
+    execute(connection, "RELEASE operation")
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([]))
+        .map(|_| ())
+        .map_err(|error| failure(&error))
 }
 
 #[cfg(test)]
@@ -322,5 +394,107 @@ mod tests {
         insert(&database, "a").await.unwrap();
         let again = Database::open(&folder.path().join("d.sqlite")).unwrap();
         assert_eq!(count(&again), 1);
+    }
+
+    /// Runs `writes` in one transaction: the writer is held up until all of them wait.
+    async fn together<T>(database: &Database, writes: impl Future<Output = T>) -> T {
+        let (go, held) = mpsc::channel::<()>();
+        let (_, results, ()) = tokio::join!(
+            database.write(move |_| {
+                let _ = held.recv();
+                Ok(())
+            }),
+            writes,
+            async move { drop(go) }
+        );
+        results
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_own_write_and_no_other() {
+        let (_folder, database) = database();
+        let panics = database.write(|connection| {
+            connection
+                .execute("INSERT INTO projects VALUES ('half', '{}')", [])
+                .map_err(|e| failure(&e))?;
+            assert!(connection.is_autocommit(), "this is meant to panic");
+            Ok(())
+        });
+        let (before, panicked, after) = together(&database, async {
+            tokio::join!(insert(&database, "a"), panics, insert(&database, "b"))
+        })
+        .await;
+        assert!(before.is_ok() && after.is_ok());
+        assert_eq!(panicked.unwrap_err().code, Code::InternalError);
+        insert(&database, "c").await.unwrap();
+        assert_eq!(count(&database), 3, "a, b and c");
+    }
+
+    #[tokio::test]
+    async fn when_a_transaction_cannot_begin_its_caller_hears_why() {
+        let (folder, database) = database();
+        database
+            .write(|connection| {
+                connection
+                    .busy_timeout(std::time::Duration::ZERO)
+                    .map_err(|error| failure(&error))
+            })
+            .await
+            .unwrap();
+        let other = Connection::open(folder.path().join("d.sqlite")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let refused = insert(&database, "a").await.unwrap_err();
+        assert_eq!(refused.code, Code::StorageUnavailable);
+        assert!(refused.detail.contains("locked"), "{}", refused.detail);
+
+        other.execute_batch("COMMIT").unwrap();
+        insert(&database, "a").await.unwrap();
+        assert_eq!(count(&database), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_of_a_success_that_a_full_disk_undid() {
+        let (_folder, database) = database();
+        insert(&database, "before").await.unwrap();
+        let most_pages = async |limit: &'static str| {
+            let set = move |connection: &Connection| {
+                let pages = format!("PRAGMA max_page_count = {limit}");
+                connection
+                    .query_row(&pages, [], |_| Ok(()))
+                    .map_err(|e| failure(&e))
+            };
+            database.write(set).await.unwrap();
+        };
+        let large = || {
+            database.write(|connection| {
+                connection
+                    .execute(
+                        "INSERT INTO projects VALUES ('large', hex(zeroblob(1000000)))",
+                        [],
+                    )
+                    .map(|_| ())
+                    .map_err(|e| failure(&e))
+            })
+        };
+
+        // Never below what is there: the next page that is needed is one too many.
+        most_pages("1").await;
+        let (first, full, last) = together(&database, async {
+            tokio::join!(insert(&database, "first"), large(), insert(&database, "last"))
+        })
+        .await;
+        let (undone, full) = (first.unwrap_err(), full.unwrap_err());
+        assert!(undone.detail.contains("undone together"), "{}", undone.detail);
+        assert!(full.detail.ends_with("full"), "{}", full.detail);
+        for failure in [undone, full] {
+            assert_eq!(failure.code, Code::StorageUnavailable);
+        }
+        last.unwrap();
+        assert_eq!(count(&database), 2, "before and last");
+
+        most_pages("1000000000").await;
+        insert(&database, "first").await.unwrap();
+        large().await.unwrap();
+        assert_eq!(count(&database), 4, "nothing is lost, and everything works again");
     }
 }
