@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bedrock_diy_core::{
-    JobId,
+    Failure, JobId,
     cursor::Cursor,
     error::Result,
+    intake::Lane,
     ports::{Clock, Executions, Started},
     time::Timestamp,
 };
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -33,6 +34,20 @@ pub struct Execution {
     /// Where it stands.
     pub position: Position,
 }
+
+/// An execution that can't be worked, because what is stored of it can't be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unreadable {
+    /// Its row number.
+    pub seq: i64,
+    /// Its name, where at least that can be read.
+    pub job_id: Option<JobId>,
+    /// What is wrong with it.
+    pub failure: Failure,
+}
+
+/// All lanes, the most urgent first: bulk executions are taken only where no live one is ready.
+pub(crate) const LANES: &[Lane] = &[Lane::Live, Lane::Bulk];
 
 /// Where an execution stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,50 +92,41 @@ impl ExecutionStore {
             .await
     }
 
-    /// Takes up to `most` executions that are ready, the longest waiting first.
-    pub async fn take(&self, most: usize) -> Result<Vec<Execution>> {
+    /// Takes up to `most` executions of these lanes that are ready: lane after lane, and in each the
+    /// longest waiting first.
+    pub async fn take(
+        &self,
+        most: usize,
+        lanes: &'static [Lane],
+    ) -> Result<Vec<Result<Execution, Unreadable>>> {
         let now = self.clock.now().millis();
-        if self.next_wake()?.is_none_or(|wake| wake.millis() > now) {
+        // Looked at often, and mostly in vain: that must not cost a write to the disk.
+        if self.next_wake(lanes)?.is_none_or(|wake| wake.millis() > now) {
             return Ok(Vec::new());
         }
         let rows = self
             .database
-            .write(move |connection| {
-                connection
-                    .prepare_cached(
-                        "UPDATE executions SET status = 'RUNNING' WHERE seq IN
-                             (SELECT seq FROM executions WHERE status = 'READY' AND wake_at <= ?1 ORDER BY wake_at, seq LIMIT ?2)
-                         RETURNING seq, job_id, position",
-                    )
-                    .and_then(|mut update| {
-                        update
-                            .query_map((now, most), |row| {
-                                Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-                            })?
-                            .collect::<rusqlite::Result<Vec<_>>>()
-                    })
-                    .map_err(|error| failure(&error))
-            })
+            .write(move |connection| take_rows(connection, most, lanes, now).map_err(|error| failure(&error)))
             .await?;
-        rows.into_iter()
-            .map(|(seq, job_id, position)| {
-                Ok(Execution {
-                    seq,
-                    job_id: JobId::new(job_id)?,
-                    position: from_json("position", &position)?,
-                })
-            })
-            .collect()
+        Ok(rows.into_iter().map(Row::read).collect())
     }
 
-    /// When the next execution is ready; none where none waits.
-    pub fn next_wake(&self) -> Result<Option<Timestamp>> {
+    /// When the next execution of these lanes is ready; none where none waits.
+    pub fn next_wake(&self, lanes: &[Lane]) -> Result<Option<Timestamp>> {
         self.database.read(|connection| {
-            connection
-                .prepare_cached("SELECT min(wake_at) FROM executions WHERE status = 'READY'")
-                .and_then(|mut select| select.query_row([], |row| row.get::<_, Option<i64>>(0)))
-                .map(|wake| wake.map(Timestamp::from_millis))
-                .map_err(|error| failure(&error))
+            let mut next = None;
+            for lane in lanes {
+                let wake = connection
+                    .prepare_cached(
+                        "SELECT min(wake_at) FROM executions WHERE status = 'READY' AND lane = ?1",
+                    )
+                    .and_then(|mut select| {
+                        select.query_row([lane.as_str()], |row| row.get::<_, Option<i64>>(0))
+                    })
+                    .map_err(|error| failure(&error))?;
+                next = next.into_iter().chain(wake).min();
+            }
+            Ok(next.map(Timestamp::from_millis))
         })
     }
 
@@ -154,9 +160,8 @@ impl ExecutionStore {
             .await
     }
 
-    /// Ends an execution.
-    pub async fn end(&self, execution: &Execution, status: &'static str) -> Result<()> {
-        let seq = execution.seq;
+    /// Ends the execution of this row number.
+    pub async fn end(&self, seq: i64, status: &'static str) -> Result<()> {
         self.database
             .write(move |connection| {
                 connection
@@ -187,6 +192,67 @@ impl ExecutionStore {
     }
 }
 
+/// A row as it was taken, to be read outside the transaction.
+struct Row {
+    seq: i64,
+    job_id: rusqlite::Result<String>,
+    position: rusqlite::Result<String>,
+}
+
+impl Row {
+    fn read(self) -> Result<Execution, Unreadable> {
+        let unreadable = |job_id: Option<JobId>| {
+            move |failure| Unreadable {
+                seq: self.seq,
+                job_id,
+                failure,
+            }
+        };
+        let job_id = self
+            .job_id
+            .map_err(|error| failure(&error))
+            .and_then(JobId::new)
+            .map_err(unreadable(None))?;
+        let position = self
+            .position
+            .map_err(|error| failure(&error))
+            .and_then(|position| from_json("position", &position))
+            .map_err(unreadable(Some(job_id.clone())))?;
+        Ok(Execution {
+            seq: self.seq,
+            job_id,
+            position,
+        })
+    }
+}
+
+fn take_rows(connection: &Connection, most: usize, lanes: &[Lane], now: i64) -> rusqlite::Result<Vec<Row>> {
+    let mut update = connection.prepare_cached(
+        "UPDATE executions SET status = 'RUNNING' WHERE seq IN
+             (SELECT seq FROM executions WHERE status = 'READY' AND lane = ?1 AND wake_at <= ?2
+              ORDER BY wake_at, seq LIMIT ?3)
+         RETURNING seq, job_id, position",
+    )?;
+    let mut rows = Vec::new();
+    for lane in lanes {
+        let room = most.saturating_sub(rows.len());
+        if room == 0 {
+            break;
+        }
+        let taken = update.query_map((lane.as_str(), now, room), |row| {
+            Ok(Row {
+                seq: row.get(0)?,
+                job_id: row.get(1),
+                position: row.get(2),
+            })
+        })?;
+        for row in taken {
+            rows.push(row?);
+        }
+    }
+    Ok(rows)
+}
+
 impl std::fmt::Debug for ExecutionStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExecutionStore").finish_non_exhaustive()
@@ -195,7 +261,7 @@ impl std::fmt::Debug for ExecutionStore {
 
 #[async_trait]
 impl Executions for ExecutionStore {
-    async fn start(&self, job: &JobId) -> Result<Started> {
+    async fn start(&self, job: &JobId, lane: Lane) -> Result<Started> {
         let now = self.clock.now();
         let input = serde_json::to_value(Cursor::start(job.clone()))
             .map_err(|error| crate::database::corrupt("cursor", &error))?;
@@ -214,10 +280,13 @@ impl Executions for ExecutionStore {
             .write(move |connection| {
                 connection
                     .prepare_cached(
-                        "INSERT INTO executions (job_id, status, wake_at, position) VALUES (?1, 'READY', ?2, ?3)
-                         ON CONFLICT DO NOTHING RETURNING seq",
+                        "INSERT INTO executions (job_id, lane, status, wake_at, position)
+                         VALUES (?1, ?2, 'READY', ?3, ?4) ON CONFLICT DO NOTHING RETURNING seq",
                     )
-                    .and_then(|mut insert| insert.query_row((name, now.millis(), position), |_| Ok(())).optional())
+                    .and_then(|mut insert| {
+                        let row = (name, lane.as_str(), now.millis(), position);
+                        insert.query_row(row, |_| Ok(())).optional()
+                    })
                     .map_err(|error| failure(&error))
             })
             .await?;

@@ -27,8 +27,11 @@ pub struct SqliteQueue {
 pub struct Message {
     /// Identifies it until it is deleted.
     pub seq: i64,
-    /// How often it was received, this time included.
+    /// How often it was received, this time included, but for the times when it was given back as not
+    /// to be counted.
     pub receives: u32,
+    /// How often it was given back so.
+    pub throttles: u32,
     /// What was sent.
     pub body: String,
     /// Until when it is invisible: proves, when it is deleted, that this receive was the last one.
@@ -101,12 +104,18 @@ impl SqliteQueue {
                     .prepare_cached(
                         "UPDATE messages SET visible_at = ?1, receives = receives + 1 WHERE seq IN
                              (SELECT seq FROM messages WHERE queue = ?2 AND visible_at <= ?3 ORDER BY visible_at, seq LIMIT ?4)
-                         RETURNING seq, receives, body, visible_at",
+                         RETURNING seq, receives, throttles, body, visible_at",
                     )
                     .and_then(|mut update| {
                         update
                             .query_map((now + visibility_millis, &queue, now, most), |row| {
-                                Ok(Message { seq: row.get(0)?, receives: row.get(1)?, body: row.get(2)?, visible_at: row.get(3)? })
+                                Ok(Message {
+                                    seq: row.get(0)?,
+                                    receives: row.get(1)?,
+                                    throttles: row.get(2)?,
+                                    body: row.get(3)?,
+                                    visible_at: row.get(4)?,
+                                })
                             })?
                             .collect::<rusqlite::Result<Vec<_>>>()
                     })
@@ -130,7 +139,7 @@ impl SqliteQueue {
     }
 
     /// Makes a message visible again in `delay_millis`. `counts` says whether this receive counts
-    /// towards the dead-letter queue: a throttle never does.
+    /// towards the dead-letter queue: a throttle never does, it is counted for itself.
     pub async fn give_back(&self, message: &Message, delay_millis: i64, counts: bool) -> Result<()> {
         let (seq, visible_at) = (message.seq, message.visible_at);
         let again = self.clock.now().millis() + delay_millis;
@@ -138,7 +147,8 @@ impl SqliteQueue {
             .write(move |connection| {
                 connection
                     .prepare_cached(
-                        "UPDATE messages SET visible_at = ?3, receives = receives - ?4 WHERE seq = ?1 AND visible_at = ?2",
+                        "UPDATE messages SET visible_at = ?3, receives = receives - ?4, throttles = throttles + ?4
+                         WHERE seq = ?1 AND visible_at = ?2",
                     )
                     .and_then(|mut update| update.execute((seq, visible_at, again, i64::from(!counts))))
                     .map(|_| ())

@@ -73,36 +73,49 @@ CREATE TABLE objects (
     PRIMARY KEY (folder, name, version)
 ) WITHOUT ROWID;
 
+-- Keys are hashes, so each new row lands on another page: short rows make few pages.
 CREATE TABLE memo (
     memo_key BLOB PRIMARY KEY,
-    document TEXT NOT NULL
+    output   TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    usage    TEXT NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE chat_history (
+    project_id TEXT NOT NULL,
     session_id TEXT NOT NULL,
     timestamp  INTEGER NOT NULL,
     document   TEXT NOT NULL,
-    PRIMARY KEY (session_id, timestamp)
+    PRIMARY KEY (project_id, session_id, timestamp)
 ) WITHOUT ROWID;
 
+-- Each lane has its own order of waking: a live execution is found without passing the bulk ones.
 CREATE TABLE executions (
     seq      INTEGER PRIMARY KEY,
     job_id   TEXT NOT NULL UNIQUE,
+    lane     TEXT NOT NULL,
     status   TEXT NOT NULL,
     wake_at  INTEGER NOT NULL,
     position TEXT NOT NULL
 );
-CREATE INDEX executions_ready ON executions (wake_at, seq) WHERE status = 'READY';
+CREATE INDEX executions_ready ON executions (lane, wake_at, seq) WHERE status = 'READY';
 CREATE INDEX executions_running ON executions (seq) WHERE status = 'RUNNING';
 
+-- `receives` counts towards the dead-letter queue, `throttles` only lengthens the pauses.
 CREATE TABLE messages (
     seq        INTEGER PRIMARY KEY,
     queue      TEXT NOT NULL,
     visible_at INTEGER NOT NULL,
     receives   INTEGER NOT NULL DEFAULT 0,
+    throttles  INTEGER NOT NULL DEFAULT 0,
     body       TEXT NOT NULL
 );
 CREATE INDEX messages_visible ON messages (queue, visible_at, seq);
+
+-- Queues that every event is delivered to, by the transaction that stores it.
+CREATE TABLE subscriptions (
+    queue TEXT PRIMARY KEY
+) WITHOUT ROWID;
 
 CREATE TABLE dead_letters (
     seq      INTEGER PRIMARY KEY,

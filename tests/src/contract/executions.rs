@@ -1,4 +1,7 @@
-use bedrock_diy_core::ports::{Executions, Started};
+use bedrock_diy_core::{
+    intake::Lane,
+    ports::{Executions, Started},
+};
 
 use super::acceptance;
 
@@ -6,9 +9,9 @@ use super::acceptance;
 pub async fn an_execution_starts_once(executions: &dyn Executions) {
     let job = acceptance("started").job.job_id;
     let (a, b, c) = tokio::join!(
-        executions.start(&job),
-        executions.start(&job),
-        executions.start(&job)
+        executions.start(&job, Lane::Bulk),
+        executions.start(&job, Lane::Bulk),
+        executions.start(&job, Lane::Bulk)
     );
     let started = [a.unwrap(), b.unwrap(), c.unwrap()];
     assert_eq!(
@@ -21,11 +24,11 @@ pub async fn an_execution_starts_once(executions: &dyn Executions) {
 pub async fn stopping_is_always_possible(executions: &dyn Executions) {
     let job = acceptance("stopped").job.job_id;
     executions.stop(&job).await.unwrap();
-    executions.start(&job).await.unwrap();
+    executions.start(&job, Lane::Bulk).await.unwrap();
     executions.stop(&job).await.unwrap();
     executions.stop(&job).await.unwrap();
     assert_eq!(
-        executions.start(&job).await.unwrap(),
+        executions.start(&job, Lane::Bulk).await.unwrap(),
         Started::Already,
         "a name is used once, ever"
     );

@@ -19,11 +19,11 @@ pub trait Queue: Send + Sync {
 /// Executions of the state machine.
 #[async_trait]
 pub trait Executions: Send + Sync {
-    /// Starts the execution named after the job.
+    /// Starts the execution named after the job, which came through this lane.
     ///
     /// MUST start at most one execution of that name, ever; MUST return [`Started::Already`], not a
-    /// failure, where there is one.
-    async fn start(&self, job: &JobId) -> Result<Started>;
+    /// failure, where there is one. Where executions wait for each other, live ones MUST go first.
+    async fn start(&self, job: &JobId, lane: Lane) -> Result<Started>;
 
     /// Stops the execution named after the job. MUST succeed where there is none or it has ended.
     async fn stop(&self, job: &JobId) -> Result<()>;
