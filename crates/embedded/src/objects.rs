@@ -1,7 +1,7 @@
 //! Objects: short ones in the database, long ones in files named by their hash.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -30,8 +30,13 @@ pub const INLINE_BYTES: usize = 64 * 1024;
 pub struct SqliteObjects {
     database: Database,
     files: Arc<PathBuf>,
+    synced: SyncedFolders,
     folders: Folders,
 }
+
+/// Folders of files whose own names are known to be on the disk: each is synced into the folder above
+/// it once a process, since an earlier one may have died before it did that.
+type SyncedFolders = Arc<Mutex<HashSet<PathBuf>>>;
 
 /// Numbers of key folders that were looked up lately; a number never changes.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +57,7 @@ impl SqliteObjects {
         Self {
             database,
             files: Arc::new(files),
+            synced: SyncedFolders::default(),
             folders: Folders::default(),
         }
     }
@@ -62,10 +68,10 @@ impl SqliteObjects {
         if bytes.len() <= INLINE_BYTES {
             return Ok(Body::Inline(bytes));
         }
-        let files = Arc::clone(&self.files);
+        let (files, synced) = (Arc::clone(&self.files), Arc::clone(&self.synced));
         blocking(move || {
             let name = sha256_hex(&bytes);
-            store_file(&files, &name, &bytes).map_err(|error| {
+            store_file(&files, &synced, &name, &bytes).map_err(|error| {
                 Failure::new(
                     Code::StorageUnavailable,
                     format!("an object can't be stored in {}: {error}", files.display()),
@@ -232,27 +238,56 @@ fn file_path(files: &Path, name: &str) -> PathBuf {
     files.join(&name[..2.min(name.len())]).join(name)
 }
 
-/// Stores a file so that it is whole or not there, also after a power cut: written beside, synced,
+/// Where a file lies until it is whole.
+const UNFINISHED: &str = "unfinished";
+
+/// Stores a file so that it is whole or not there, also after a power cut: written elsewhere, synced,
 /// renamed, and the folder synced.
-fn store_file(files: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+fn store_file(files: &Path, synced: &SyncedFolders, name: &str, bytes: &[u8]) -> io::Result<()> {
     let path = file_path(files, name);
-    if fs::metadata(&path).is_ok_and(|found| found.len() == bytes.len() as u64) {
-        return Ok(());
-    }
     let folder = path.parent().unwrap_or(files);
     fs::create_dir_all(folder)?;
-    let beside = folder.join(format!("{name}.{}.part", rand::random::<u32>()));
+    let known = || synced.lock().unwrap_or_else(PoisonError::into_inner);
+    if !known().contains(folder) {
+        sync_folder(files)?;
+        known().insert(folder.to_owned());
+    }
+    if fs::metadata(&path).is_ok_and(|found| found.len() == bytes.len() as u64) {
+        // It was synced before it got this name; whoever named it may have died before the name was.
+        return sync_folder(folder);
+    }
+    let unfinished = files.join(UNFINISHED);
+    fs::create_dir_all(&unfinished)?;
+    let part = unfinished.join(format!("{name}.{:08x}", rand::random::<u32>()));
     let written = (|| {
-        let mut file = fs::File::create(&beside)?;
+        let mut file = fs::File::create(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        fs::File::open(folder)?.sync_all()
+        fs::rename(&part, &path)?;
+        sync_folder(folder)
     })();
     if written.is_err() {
-        let _ = fs::remove_file(&beside);
+        let _ = fs::remove_file(&part);
     }
     written
+}
+
+/// Removes what processes that have died were writing. Only for whoever holds the data folder's lock
+/// and has not begun to write: nobody else stores files.
+pub(crate) fn remove_unfinished(files: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(files.join(UNFINISHED)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}
+
+/// Puts a folder's entries on the disk: a file's own sync does not.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }
 
 fn not_found(key: &str) -> Failure {
@@ -264,4 +299,42 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Failure::new(Code::InternalError, format!("file work ended early: {error}")))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut open = vec![folder.to_owned()];
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn long_objects_of_the_same_bytes_are_one_file_and_leave_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("d.sqlite")).unwrap();
+        let place = folder.path().join("objects");
+        let bytes = vec![7; INLINE_BYTES + 1];
+        for _ in 0..2 {
+            // A new process each time: it knows nothing of what is synced.
+            let objects = SqliteObjects::new(database.clone(), place.clone());
+            let first = objects.put(Bucket::Articles, "a/1", bytes.clone()).await.unwrap();
+            let second = objects.put(Bucket::Articles, "a/2", bytes.clone()).await.unwrap();
+            assert_eq!(objects.get(&first).await.unwrap(), bytes);
+            assert_eq!(objects.get(&second).await.unwrap(), bytes);
+        }
+        assert_eq!(files(&place), [file_path(&place, &sha256_hex(&bytes))]);
+    }
 }
