@@ -1,15 +1,15 @@
 //! `bedrock-diy serve`: works what lands in the inbox folder, as the bucket's notifications do on AWS.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bedrock_diy_core::{
-    Code, Failure,
-    article::{Bucket, ObjectRef},
+    Class, Code, Failure, ProjectId,
+    article::{self, Bucket, ObjectRef},
     catalogue::Catalogue,
     error::Result,
     intake::{Drop, IntakeMessage, Lane},
     limits,
-    ports::{Objects, Queue},
+    ports::{Objects, Projects, Queue},
 };
 use bedrock_diy_embedded::{Inbox, InboxFile};
 use tokio::sync::watch;
@@ -74,42 +74,19 @@ async fn watch_inbox(
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let mut looked = 0_u64;
-    let mut left_alone = LeftAlone::default();
-    let mut unreadable = None;
     while !*stop.borrow() {
-        let whole = match inbox.look() {
-            Ok(whole) => {
-                unreadable = None;
-                whole
-            }
-            // A folder may be removed while it is looked at; the next look finds what is there then.
-            Err(error) => {
-                if unreadable.replace(error.kind()) != Some(error.kind()) {
-                    tracing::warn!(%error, "the inbox can't be looked at for now");
-                }
-                Vec::new()
-            }
-        };
-        looked += 1;
-        let mut taken = 0;
-        for file in whole {
-            match take(machine, &file).await {
-                Ok(()) => {
-                    inbox.take(&file).await?;
-                    left_alone.forget(&file);
-                    taken += 1;
-                }
-                // It may have been moved away, or its owner may yet make it readable.
-                Err(failure) => {
-                    if left_alone.is_new(&file) {
-                        tracing::warn!(key = %file.key, error = %failure, "a file in the inbox is left alone for now");
-                    }
-                }
+        for file in inbox.look() {
+            let taken = match take(machine, &file).await {
+                Ok(()) => inbox.take(&file).await,
+                Err(failure) => Err(failure),
+            };
+            // It may have been moved away, or be made readable yet, or the disk may be full for a while.
+            if let Err(failure) = taken {
+                inbox.leave_alone(&file, failure);
             }
         }
-        left_alone.looked(taken);
-        let expecting = inbox.is_expecting() && !left_alone.is_all();
-        if until_idle && looked > 2 && unreadable.is_none() && !expecting && is_idle(machine)? {
+        looked += 1;
+        if until_idle && looked > 2 && !inbox.is_expecting() && is_idle(machine)? {
             return Ok(());
         }
         tokio::select! {
@@ -120,42 +97,32 @@ async fn watch_inbox(
     Ok(())
 }
 
-/// Files that could not be taken. They are tried at every look, and told of once.
-#[derive(Default)]
-struct LeftAlone {
-    files: HashMap<String, (u64, i64)>,
-    /// Looks in a row at which nothing was taken.
-    quiet: u32,
-}
-
-impl LeftAlone {
-    /// Whether this file, as it is now, was not left alone before.
-    fn is_new(&mut self, file: &InboxFile) -> bool {
-        let shape = (file.size, file.modified);
-        self.files.insert(file.key.clone(), shape) != Some(shape)
-    }
-
-    fn forget(&mut self, file: &InboxFile) {
-        self.files.remove(&file.key);
-    }
-
-    fn looked(&mut self, taken: usize) {
-        self.quiet = if taken == 0 { self.quiet + 1 } else { 0 };
-    }
-
-    /// Whether what is still expected are such files: a whole file would have been taken meanwhile.
-    fn is_all(&self) -> bool {
-        !self.files.is_empty() && self.quiet > 2
-    }
-}
-
 fn is_idle(machine: &Machine) -> Result<bool> {
-    let waiting = machine.queue.depth(Lane::Bulk.as_str())? + machine.queue.depth(Lane::Live.as_str())?;
-    Ok(waiting == 0 && machine.executions.open()? == 0)
+    let open = || -> Result<_> {
+        let waiting = machine.queue.depth(Lane::Bulk.as_str())? + machine.queue.depth(Lane::Live.as_str())?;
+        Ok(waiting + machine.executions.open()?)
+    };
+    match open() {
+        Ok(open) => Ok(open == 0),
+        // The workers say what is wrong, and wait.
+        Err(failure) if failure.code.class() == Class::Retryable => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// How large an article of the project may be that this key names.
+async fn article_bytes(machine: &Machine, key: &str) -> Result<u64> {
+    let project = article::parse_inbox_key(key).and_then(|(project, ..)| ProjectId::new(project).ok());
+    let project = match project {
+        Some(project) => machine.projects.project(&project).await?,
+        None => None,
+    };
+    let said = project.and_then(|project| project.settings.limits.article_bytes);
+    Ok(said.unwrap_or(limits::ARTICLE_BYTES))
 }
 
 async fn take(machine: &Machine, file: &InboxFile) -> Result<()> {
-    let object = if file.size > limits::ARTICLE_BYTES {
+    let object = if file.size > article_bytes(machine, &file.key).await? {
         // Its job says that it is too large; nobody need read it for that.
         let version = Some(format!("{}-{}", file.size, file.modified));
         ObjectRef {
@@ -180,4 +147,58 @@ async fn take(machine: &Machine, file: &InboxFile) -> Result<()> {
         .queue
         .send(Lane::Bulk, vec![IntakeMessage::Drop(Drop { object })])
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use bedrock_diy_core::{
+        project::{Project, ProjectStatus, Settings},
+        time::Timestamp,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn how_large_a_dropped_file_may_be_is_said_by_its_project() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::open(folder.path(), Arc::new(Catalogue::own().unwrap())).unwrap();
+        let mut settings = Settings::default();
+        settings.limits.article_bytes = Some(10);
+        let project = Project {
+            project_id: ProjectId::new("news").unwrap(),
+            name: "News".into(),
+            description: String::new(),
+            owner: "test".into(),
+            status: ProjectStatus::Active,
+            settings,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        };
+        machine.projects.put_project(&project).await.unwrap();
+        for project in ["news", "unknown"] {
+            let batch = machine.data.inbox().join(project).join("monday");
+            fs::create_dir_all(&batch).unwrap();
+            fs::write(batch.join("a.txt"), "eleven bytes and more").unwrap();
+        }
+        let mut inbox = Inbox::open(machine.data.inbox(), machine.database.clone()).unwrap();
+        inbox.look();
+        for file in inbox.look() {
+            take(&machine, &file).await.unwrap();
+        }
+        let messages = machine.queue.receive("bulk", 10, 60_000).await.unwrap();
+        assert_eq!(
+            messages.len(),
+            2,
+            "a file that is too large is a job that says so"
+        );
+        for message in messages {
+            let IntakeMessage::Drop(Drop { object }) = serde_json::from_str(&message.body).unwrap() else {
+                panic!()
+            };
+            let is_stored = machine.objects.get(&object).await.is_ok();
+            assert_eq!(is_stored, object.key.contains("unknown"), "{}", object.key);
+        }
+    }
 }
