@@ -11,4 +11,4 @@ pub mod run;
 
 pub use advance::{TaskError, TaskOutcome};
 pub use definition::StateMachine;
-pub use run::{Engine, TaskHandler};
+pub use run::{Engine, FailedExecution, OnFailed, TaskHandler};

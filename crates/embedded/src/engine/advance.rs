@@ -1,6 +1,7 @@
 //! What comes after what: a function of the state machine, where an execution stands, and what
 //! happened. No I/O, no clock, no randomness of its own.
 
+use bedrock_diy_core::{Class, Code};
 use serde_json::{Value, json};
 
 use super::definition::{Choice, Jitter, ResultPath, Retrier, State, StateMachine, Task, Wait};
@@ -16,6 +17,13 @@ pub struct TaskError {
     pub error: String,
     /// What happened.
     pub cause: String,
+}
+
+impl TaskError {
+    /// Whether it is the error of a handler that may do better another time.
+    pub(super) fn is_retryable(&self) -> bool {
+        Code::from_name(&self.error).is_some_and(|code| code.class() == Class::Retryable)
+    }
 }
 
 /// What is to be done next.
@@ -38,23 +46,29 @@ pub enum Step {
 }
 
 /// How an execution ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// In a `Succeed` state.
     Succeeded,
-    /// In a `Fail` state, or by an error that nobody caught.
-    Failed,
+    /// In a `Fail` state with its error, or by an error that nobody caught.
+    Failed(TaskError),
 }
 
-impl Ending {
-    /// Step Functions' name for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-        }
-    }
+/// The names that the Amazon States Language reserves for errors that it finds itself.
+pub(super) mod reserved {
+    /// In `ErrorEquals`: every error that can be caught.
+    pub(crate) const ALL: &str = "States.ALL";
+    /// In `ErrorEquals`: every error that can be caught, but for a timeout.
+    pub(crate) const TASK_FAILED: &str = "States.TaskFailed";
+    /// A handler took too long.
+    pub(crate) const TIMEOUT: &str = "States.Timeout";
+    /// The state machine can't go on. Nothing catches it and nothing retries it, not even
+    /// [`ALL`] (Step Functions Developer Guide, "Handling errors").
+    pub(crate) const RUNTIME: &str = "States.Runtime";
+    /// A `Choice` without a `Default` found no rule that holds.
+    pub(crate) const NO_CHOICE_MATCHED: &str = "States.NoChoiceMatched";
+    /// A result's place in the input is none.
+    pub(crate) const RESULT_PATH_MATCH_FAILURE: &str = "States.ResultPathMatchFailure";
 }
 
 /// Goes on from a position until something is to be done.
@@ -72,11 +86,12 @@ pub fn proceed(machine: &StateMachine, position: &mut Position) -> Step {
             }
             Some(State::Choice(choice)) => match choose(choice, &position.input) {
                 Some(next) => enter(position, next),
-                None => return Step::End(Ending::Failed),
+                None => return fails(reserved::NO_CHOICE_MATCHED, format!("no rule of {name} holds")),
             },
             Some(State::Wait(wait)) => {
                 let Some(seconds) = wait_seconds(wait, &position.input) else {
-                    return Step::End(Ending::Failed);
+                    let what = format!("the input of {name} does not say how many seconds to wait");
+                    return fails(reserved::RUNTIME, what);
                 };
                 enter(position, &wait.next);
                 return Step::Sleep {
@@ -86,9 +101,25 @@ pub fn proceed(machine: &StateMachine, position: &mut Position) -> Step {
                 };
             }
             Some(State::Succeed) => return Step::End(Ending::Succeeded),
-            Some(State::Fail(_)) | None => return Step::End(Ending::Failed),
+            Some(State::Fail(fail)) => {
+                let error = fail.error.as_deref().unwrap_or(name);
+                return fails(error, fail.cause.clone().unwrap_or_default());
+            }
+            None => {
+                return fails(
+                    reserved::RUNTIME,
+                    format!("the state machine has no state {name}"),
+                );
+            }
         }
     }
+}
+
+fn fails(error: &str, cause: String) -> Step {
+    Step::End(Ending::Failed(TaskError {
+        error: error.to_owned(),
+        cause,
+    }))
 }
 
 /// Takes a handler's outcome. `random` lies in 0..1 and spreads retries.
@@ -96,7 +127,7 @@ pub fn proceed(machine: &StateMachine, position: &mut Position) -> Step {
 /// Returns how long to wait before [`proceed`], in milliseconds, or the end.
 pub fn settle(machine: &StateMachine, position: &mut Position, outcome: TaskOutcome, random: f64) -> Step {
     let Some(State::Task(task)) = position.state.as_ref().and_then(|name| machine.states.get(name)) else {
-        return Step::End(Ending::Failed);
+        return fails(reserved::RUNTIME, "a result came back to no task".to_owned());
     };
     match outcome {
         Ok(result) => match place(&task.result_path, position.input.take(), result) {
@@ -105,13 +136,13 @@ pub fn settle(machine: &StateMachine, position: &mut Position, outcome: TaskOutc
                 enter(position, &task.next);
                 Step::Sleep { millis: 0 }
             }
-            None => Step::End(Ending::Failed),
+            None => misplaced(&task.result_path),
         },
-        Err(error) => recover(task, position, &error, random),
+        Err(error) => recover(task, position, error, random),
     }
 }
 
-fn recover(task: &Task, position: &mut Position, error: &TaskError, random: f64) -> Step {
+fn recover(task: &Task, position: &mut Position, error: TaskError, random: f64) -> Step {
     if let Some((index, retrier)) = matching(&task.retry, |retrier| &retrier.error_equals, &error.error) {
         position.retries.resize(task.retry.len(), 0);
         if let Some(retries) = position
@@ -125,7 +156,7 @@ fn recover(task: &Task, position: &mut Position, error: &TaskError, random: f64)
         }
     }
     let Some((_, catcher)) = matching(&task.catch, |catcher| &catcher.error_equals, &error.error) else {
-        return Step::End(Ending::Failed);
+        return Step::End(Ending::Failed(error));
     };
     let caught = json!({ "Error": error.error, "Cause": error.cause });
     match place(&catcher.result_path, position.input.take(), caught) {
@@ -134,8 +165,20 @@ fn recover(task: &Task, position: &mut Position, error: &TaskError, random: f64)
             enter(position, &catcher.next);
             Step::Sleep { millis: 0 }
         }
-        None => Step::End(Ending::Failed),
+        None => misplaced(&catcher.result_path),
     }
+}
+
+/// Not offered to `Catch`: a caught error would be put into the same input, which is no object.
+fn misplaced(path: &ResultPath) -> Step {
+    let place = match path {
+        ResultPath::At(path) => path.to_string(),
+        ResultPath::Replace | ResultPath::Discard => "$".to_owned(),
+    };
+    fails(
+        reserved::RESULT_PATH_MATCH_FAILURE,
+        format!("there is no place {place} in the input"),
+    )
 }
 
 fn enter(position: &mut Position, state: &str) {
@@ -167,17 +210,25 @@ fn place(path: &ResultPath, input: Value, result: Value) -> Option<Value> {
     }
 }
 
-/// `States.ALL` matches everything.
 fn matching<'a, T>(
     items: &'a [T],
     errors: impl Fn(&T) -> &Vec<String>,
     error: &str,
 ) -> Option<(usize, &'a T)> {
-    items.iter().enumerate().find(|(_, item)| {
-        errors(item)
-            .iter()
-            .any(|name| name == error || name == "States.ALL")
-    })
+    items
+        .iter()
+        .enumerate()
+        .find(|(_, item)| errors(item).iter().any(|name| matches(name, error)))
+}
+
+/// Whether a name of `ErrorEquals` means this error.
+fn matches(name: &str, error: &str) -> bool {
+    match name {
+        _ if error == reserved::RUNTIME => false,
+        reserved::ALL => true,
+        reserved::TASK_FAILED => error != reserved::TIMEOUT,
+        name => name == error,
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "bounded by a day")]
@@ -211,7 +262,7 @@ mod tests {
         }
     }
 
-    fn fails(error: &str) -> TaskOutcome {
+    fn error(error: &str) -> TaskOutcome {
         Err(TaskError {
             error: error.into(),
             cause: "why".into(),
@@ -245,7 +296,7 @@ mod tests {
         proceed(&machine, &mut at);
         let mut delays = Vec::new();
         loop {
-            let Step::Sleep { millis } = settle(&machine, &mut at, fails("ModelUnavailable"), 1.0) else {
+            let Step::Sleep { millis } = settle(&machine, &mut at, error("ModelUnavailable"), 1.0) else {
                 panic!()
             };
             if at.state.as_deref() != Some("RunStage") {
@@ -270,13 +321,61 @@ mod tests {
         let mut at = position("stage");
         proceed(&machine, &mut at);
         assert_eq!(
-            settle(&machine, &mut at, fails("SchemaMismatch"), 0.5),
+            settle(&machine, &mut at, error("SchemaMismatch"), 0.5),
             Step::Sleep { millis: 0 }
         );
         assert_eq!(at.state.as_deref(), Some("CloseFailed"));
         settle(&machine, &mut at, Ok(json!({"anything": 1})), 0.0);
         assert_eq!(at.input["jobId"], "j", "the result of closing is thrown away");
-        assert_eq!(proceed(&machine, &mut at), Step::End(Ending::Failed));
+        let Step::End(Ending::Failed(why)) = proceed(&machine, &mut at) else {
+            panic!()
+        };
+        assert_eq!(why.error, "JobFailed");
+    }
+
+    #[test]
+    fn what_no_rule_knows_ends_the_execution_and_says_so() {
+        let machine = machine();
+        let Step::End(Ending::Failed(why)) = proceed(&machine, &mut position("dance")) else {
+            panic!()
+        };
+        assert_eq!(why.error, "InternalError");
+        assert!(why.cause.contains("does not know"), "{}", why.cause);
+        let mut lost = position("stage");
+        lost.state = Some("OfAnEarlierVersion".into());
+        let Step::End(Ending::Failed(why)) = proceed(&machine, &mut lost) else {
+            panic!()
+        };
+        assert_eq!(why.error, "States.Runtime");
+    }
+
+    #[test]
+    fn a_slow_stage_is_tried_again() {
+        let machine = machine();
+        let mut at = position("stage");
+        proceed(&machine, &mut at);
+        assert!(matches!(
+            settle(&machine, &mut at, error("States.Timeout"), 1.0),
+            Step::Sleep { millis: 1_000 }
+        ));
+        assert_eq!(at.state.as_deref(), Some("RunStage"));
+    }
+
+    #[test]
+    fn wildcards_match_as_step_functions_matches_them() {
+        for (name, error, matched) in [
+            ("States.ALL", "SchemaMismatch", true),
+            ("States.ALL", "States.Timeout", true),
+            ("States.ALL", "States.Runtime", false),
+            ("States.TaskFailed", "SchemaMismatch", true),
+            ("States.TaskFailed", "Lambda.ServiceException", true),
+            ("States.TaskFailed", "States.Timeout", false),
+            ("States.TaskFailed", "States.Runtime", false),
+            ("SchemaMismatch", "SchemaMismatch", true),
+            ("Schema", "SchemaMismatch", false),
+        ] {
+            assert_eq!(matches(name, error), matched, "{name} on {error}");
+        }
     }
 
     #[test]
@@ -285,7 +384,7 @@ mod tests {
         let mut at = position("stage");
         proceed(&machine, &mut at);
         for _ in 0..3 {
-            settle(&machine, &mut at, fails("ModelTimeout"), 0.0);
+            settle(&machine, &mut at, error("ModelTimeout"), 0.0);
             settle(
                 &machine,
                 &mut at,

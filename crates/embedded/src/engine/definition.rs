@@ -7,7 +7,7 @@ use bedrock_diy_core::{Code, Failure, error::Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::paths::Path;
+use super::{advance::reserved, paths::Path};
 
 /// A state machine, checked: every `Next` names a state, and every state can be reached.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +16,6 @@ pub struct StateMachine {
     pub start_at: String,
     /// The states by name.
     pub states: BTreeMap<String, State>,
-    /// How long an execution may take, in seconds.
-    pub timeout_seconds: Option<u64>,
 }
 
 /// A state.
@@ -188,8 +186,6 @@ struct Document {
     _comment: Option<String>,
     start_at: String,
     states: BTreeMap<String, Value>,
-    #[serde(default)]
-    timeout_seconds: Option<u64>,
 }
 
 impl StateMachine {
@@ -209,7 +205,6 @@ impl StateMachine {
         let machine = Self {
             start_at: document.start_at,
             states,
-            timeout_seconds: document.timeout_seconds,
         };
         machine.check()?;
         Ok(machine)
@@ -285,14 +280,8 @@ impl State {
             }
             Self::Choice(choice) if choice.choices.is_empty() => Err("it has no Choices".into()),
             Self::Task(task) => {
-                let errors = task
-                    .retry
-                    .iter()
-                    .map(|r| &r.error_equals)
-                    .chain(task.catch.iter().map(|c| &c.error_equals));
-                if errors.clone().any(Vec::is_empty) {
-                    return Err("an ErrorEquals is empty".into());
-                }
+                check_errors("Retry", task.retry.iter().map(|retrier| &retrier.error_equals))?;
+                check_errors("Catch", task.catch.iter().map(|catcher| &catcher.error_equals))?;
                 if task
                     .retry
                     .iter()
@@ -324,6 +313,36 @@ impl State {
             Self::Succeed | Self::Fail(_) => Vec::new(),
         }
     }
+}
+
+/// What the Amazon States Language asks of the `ErrorEquals` of a `Retry` or a `Catch`. A reserved name
+/// that means nothing here is refused: it would never match, and nobody would know.
+fn check_errors<'a>(
+    field: &str,
+    lists: impl ExactSizeIterator<Item = &'a Vec<String>>,
+) -> std::result::Result<(), String> {
+    const KNOWN: [&str; 3] = [reserved::ALL, reserved::TASK_FAILED, reserved::TIMEOUT];
+    let last = lists.len().saturating_sub(1);
+    for (index, names) in lists.enumerate() {
+        if names.is_empty() {
+            return Err("an ErrorEquals is empty".into());
+        }
+        if let Some(unknown) = names
+            .iter()
+            .find(|name| name.starts_with("States.") && !KNOWN.contains(&name.as_str()))
+        {
+            let known = KNOWN.join(", ");
+            return Err(format!(
+                "its {field} names {unknown}, which can't be caught here ({known} can)"
+            ));
+        }
+        if names.iter().any(|name| name == reserved::ALL) && (names.len() > 1 || index < last) {
+            return Err(format!(
+                "States.ALL must stand alone in its ErrorEquals, and last in {field}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Tells `null` (throw the result away) from absent (replace the input).
@@ -397,7 +416,8 @@ mod tests {
                 .chain(task.catch.iter().map(|c| &c.error_equals));
             for error in named.flatten() {
                 let ours = Code::from_name(error);
-                let theirs = error == "States.ALL" || error.starts_with("Lambda.");
+                let theirs = ["States.ALL", "States.Timeout"].contains(&error.as_str())
+                    || error.starts_with("Lambda.");
                 assert!(ours.is_some() || theirs, "state {name} names {error}");
                 assert!(
                     ours.is_none_or(|code| code.class() == bedrock_diy_core::Class::Retryable),
@@ -427,5 +447,36 @@ mod tests {
         assert!(
             refusal(|v| v["States"]["Lost"] = serde_json::json!({"Type": "Succeed"})).contains("state Lost")
         );
+    }
+
+    #[test]
+    fn a_limit_that_is_not_kept_is_refused() {
+        assert!(refusal(|v| v["TimeoutSeconds"] = 3_600.into()).contains("TimeoutSeconds"));
+    }
+
+    #[test]
+    fn error_names_that_would_never_match_are_refused_with_the_states_name() {
+        let said =
+            refusal(|v| v["States"]["Plan"]["Retry"][0]["ErrorEquals"][0] = "States.Permissions".into());
+        assert!(
+            said.contains("state Plan: its Retry names States.Permissions"),
+            "{said}"
+        );
+        let said = refusal(|v| {
+            v["States"]["Plan"]["Catch"][0]["ErrorEquals"] = serde_json::json!(["States.Runtime"]);
+        });
+        assert!(
+            said.contains("state Plan: its Catch names States.Runtime"),
+            "{said}"
+        );
+        let said = refusal(|v| {
+            v["States"]["Plan"]["Catch"][0]["ErrorEquals"] =
+                serde_json::json!(["States.ALL", "ModelTimeout"]);
+        });
+        assert!(said.contains("state Plan: States.ALL must stand alone"), "{said}");
+        let said = refusal(|v| {
+            v["States"]["RunStage"]["Retry"][0]["ErrorEquals"] = serde_json::json!(["States.ALL"]);
+        });
+        assert!(said.contains("last in Retry"), "{said}");
     }
 }
