@@ -234,34 +234,34 @@ impl Catalogue {
         tokens
     }
 
-    /// How many tokens of the quota a request will use, about: Bedrock takes the whole `maxTokens`
+    /// How many tokens of the quota a request of so many input tokens will use, about: Bedrock takes the whole `maxTokens`
     /// off at the start and settles later; what counts in the long run is the output times the
     /// burn-down rate.
     #[must_use]
-    pub fn estimated_quota_tokens(&self, request: &ModelRequest) -> u64 {
+    pub fn estimated_quota_tokens(&self, request: &ModelRequest, input_tokens: u64) -> u64 {
         let burn_down = self
             .family(&request.model)
             .map_or(1, |family| family.output_burn_down);
         let output = u64::from(request.parameters.max_tokens.unwrap_or(limits::MAX_TOKENS)) / 4;
-        self.estimated_input_tokens(request) + output * u64::from(burn_down)
+        input_tokens + output * u64::from(burn_down)
     }
 
-    /// Checks that a request fits the model's context window, before anything is paid.
+    /// Checks that a request of so many input tokens fits the model's context window, before anything is
+    /// paid.
     ///
     /// Fails with [`Code::ArticleTooLong`]. A model that the catalogue doesn't know is not checked.
-    pub fn check_fits(&self, request: &ModelRequest) -> Result<()> {
+    pub fn check_fits(&self, request: &ModelRequest, input_tokens: u64) -> Result<()> {
         let Some(family) = self.family(&request.model) else {
             return Ok(());
         };
-        let input = self.estimated_input_tokens(request);
         let output = u64::from(request.parameters.max_tokens.unwrap_or(limits::MAX_TOKENS));
-        if input + output <= family.context_window {
+        if input_tokens + output <= family.context_window {
             return Ok(());
         }
         Err(Failure::new(
             Code::ArticleTooLong,
             format!(
-                "about {input} tokens are to be read and up to {output} written, {} has a context window of {}",
+                "about {input_tokens} tokens are to be read and up to {output} written, {} has a context window of {}",
                 family.name, family.context_window
             ),
         ))
@@ -446,11 +446,12 @@ mod tests {
             output_schema: None,
             send_schema: false,
         };
-        assert!(catalogue().check_fits(&request(400)).is_ok());
-        assert_eq!(
-            catalogue().check_fits(&request(500)).unwrap_err().code,
-            Code::ArticleTooLong
-        );
+        let fits = |request: ModelRequest| {
+            let catalogue = catalogue();
+            catalogue.check_fits(&request, catalogue.estimated_input_tokens(&request))
+        };
+        assert!(fits(request(400)).is_ok());
+        assert_eq!(fits(request(500)).unwrap_err().code, Code::ArticleTooLong);
     }
 
     #[test]

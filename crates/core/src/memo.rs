@@ -1,5 +1,7 @@
 //! The memo key: an answer is paid once.
 
+use std::io::{BufWriter, Write};
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -39,11 +41,14 @@ pub fn memo_key(project: &ProjectId, request: &ModelRequest) -> String {
         guardrail: request.guardrail.as_ref(),
         output_schema: request.output_schema.as_ref().map(sorted),
     };
-    let mut hash = HashWriter(Sha256::new());
+    // JSON is written by the character where it is escaped: a hash of single bytes would be slow.
+    let mut writer = BufWriter::with_capacity(8 * 1024, HashWriter(Sha256::new()));
     // The writer never fails, and every map in the layout has string keys.
-    let written = serde_json::to_writer(&mut hash, &canonical);
+    let written = serde_json::to_writer(&mut writer, &canonical);
     debug_assert!(written.is_ok());
-    crate::text::hex(&hash.0.finalize())
+    let flushed = writer.flush();
+    debug_assert!(flushed.is_ok());
+    crate::text::hex(&writer.into_parts().0.0.finalize())
 }
 
 /// The value with every object's keys in byte order.
@@ -67,7 +72,7 @@ fn sorted(value: &Value) -> Value {
 /// Hashes JSON while it is written, so that a 10 MB article is not copied for its key.
 struct HashWriter(Sha256);
 
-impl std::io::Write for HashWriter {
+impl Write for HashWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())

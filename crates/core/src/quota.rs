@@ -4,7 +4,8 @@
 //! who is not served yet is told when to ask again, and keeps the ticket. So a thousand waiting stages
 //! go one after the other instead of all at once and again (a retry storm). Where nobody said what the
 //! quota is, it is learnt: a throttled call closes the line for a while and halves its speed, an
-//! answered one raises it a little.
+//! answered one raises it a little. A call that looks whether a closed line is open again and is refused
+//! only closes it for longer: a used-up minute says nothing about how fast the next one may go.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +51,8 @@ pub struct Pace {
     moved_at: Option<Timestamp>,
     /// The learnt speed, in requests per millisecond; `None` while nobody was throttled.
     learnt: Option<f64>,
-    /// When the learnt speed was last halved.
-    halved_at: Option<Timestamp>,
+    /// When a throttle last closed the line.
+    throttled_at: Option<Timestamp>,
     /// How often in a row the line was closed without an answer in between.
     closings: u32,
     /// Until when nobody is to call.
@@ -76,7 +77,7 @@ struct Meter {
 /// How much of the quota may be used at once after a quiet time, in milliseconds.
 const BURST_MILLIS: i64 = 1_000;
 /// A throttle says nothing new within this time: the calls in flight were all sent at the old speed.
-const HALVING_MILLIS: u64 = 1_000;
+const SAME_THROTTLE_MILLIS: u64 = 1_000;
 /// The slowest learnt speed: one request a second. A refused request costs nothing, and whoever asks
 /// less often learns too late that the quota is free again.
 const SLOWEST: f64 = 0.001;
@@ -148,17 +149,19 @@ impl Pace {
             .map(|seconds| now.plus_millis(i64::from(seconds.min(LONGEST_RETRY_AFTER_SECONDS)) * 1_000));
         self.closed_until = self.closed_until.max(asked);
         if self
-            .halved_at
-            .is_some_and(|halved| now.millis_since(halved) < HALVING_MILLIS)
+            .throttled_at
+            .is_some_and(|throttled| now.millis_since(throttled) < SAME_THROTTLE_MILLIS)
         {
             return;
         }
-        self.halved_at = Some(now);
+        self.throttled_at = Some(now);
+        if self.closings == 0 || self.learnt.is_none() {
+            let seen = f64::from(self.answered.1.max(self.answered_before)) / 1_000.0;
+            self.learnt = Some((self.learnt.unwrap_or(seen) / 2.0).max(SLOWEST));
+        }
         let seconds = (1_i64 << self.closings.min(10)).min(LONGEST_CLOSING_SECONDS);
         self.closings += 1;
         self.closed_until = self.closed_until.max(Some(now.plus_millis(seconds * 1_000)));
-        let seen = f64::from(self.answered.1.max(self.answered_before)) / 1_000.0;
-        self.learnt = Some((self.learnt.unwrap_or(seen) / 2.0).max(SLOWEST));
     }
 
     /// A call was answered.
@@ -368,6 +371,21 @@ mod tests {
             pace.answered(at(2_000 + call));
         }
         assert!(pace.request_speed(&unknown).unwrap() > 2.0 * slow);
+    }
+
+    #[test]
+    fn a_used_up_minute_says_nothing_about_the_speed_of_the_next_one() {
+        let (mut pace, unknown) = (Pace::default(), Quota::default());
+        for call in 0..100 {
+            pace.answered(at(call * 10));
+        }
+        for second in [1, 2, 4, 8, 16, 32, 48] {
+            pace.throttled(&unknown, None, at(second * 1_000), None);
+        }
+        assert_eq!(pace.request_speed(&unknown), Some(0.05));
+        pace.answered(at(65_000));
+        pace.throttled(&unknown, None, at(66_000), None);
+        assert!(pace.request_speed(&unknown).unwrap() < 0.03, "that one is news");
     }
 
     #[test]

@@ -42,8 +42,11 @@ impl EmbeddedBus {
     /// Delivers all events that are stored from now on to the queue of this name, at least once, until
     /// [`Self::unsubscribe`].
     pub async fn subscribe(&self, queue: &str) -> Result<()> {
-        self.execute("INSERT INTO subscriptions VALUES (?1) ON CONFLICT DO NOTHING", queue)
-            .await
+        self.execute(
+            "INSERT INTO subscriptions VALUES (?1) ON CONFLICT DO NOTHING",
+            queue,
+        )
+        .await
     }
 
     /// Delivers no more events to this queue. What lies in it stays.
@@ -109,7 +112,9 @@ impl Bus for EmbeddedBus {
 /// Puts a stored event into every subscription's queue.
 pub(crate) fn deliver(connection: &Connection, event: &Event, document: &str) -> Result<()> {
     connection
-        .prepare_cached("INSERT INTO messages (queue, visible_at, body) SELECT queue, ?1, ?2 FROM subscriptions")
+        .prepare_cached(
+            "INSERT INTO messages (queue, visible_at, body) SELECT queue, ?1, ?2 FROM subscriptions",
+        )
         .and_then(|mut insert| insert.execute((event.at.millis(), document)))
         .map(|_| ())
         .map_err(|error| failure(&error))

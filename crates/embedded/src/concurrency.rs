@@ -30,6 +30,12 @@ impl ConcurrencyLimit {
             at_once: at_once.max(1),
         }
     }
+
+    /// Lets nobody begin a call any more; those in flight go on. Who waits for a turn, or asks for one,
+    /// fails with [`Code::ModelUnavailable`].
+    pub fn close(&self) {
+        self.turns.close();
+    }
 }
 
 #[async_trait]
@@ -53,7 +59,12 @@ impl Model for ConcurrencyLimit {
                     ),
                 )
             })?
-            .map_err(|_| Failure::new(Code::InternalError, "the model's turns were closed"))?;
+            .map_err(|_| {
+                Failure::new(
+                    Code::ModelUnavailable,
+                    "no call is begun any more: this is being stopped",
+                )
+            })?;
         self.model.converse(request, deadline, on_delta).await
     }
 }

@@ -18,12 +18,7 @@ impl SqliteHistory {
 
 #[async_trait]
 impl History for SqliteHistory {
-    async fn recent(
-        &self,
-        project: &ProjectId,
-        session: &SessionId,
-        limit: usize,
-    ) -> Result<Vec<Exchange>> {
+    async fn recent(&self, project: &ProjectId, session: &SessionId, limit: usize) -> Result<Vec<Exchange>> {
         let newest_first = self.0.read(|connection| {
             connection
                 .prepare_cached(
@@ -32,7 +27,9 @@ impl History for SqliteHistory {
                 )
                 .and_then(|mut select| {
                     select
-                        .query_map((project.as_str(), session.as_str(), limit), |row| row.get::<_, String>(0))?
+                        .query_map((project.as_str(), session.as_str(), limit), |row| {
+                            row.get::<_, String>(0)
+                        })?
                         .collect::<rusqlite::Result<Vec<_>>>()
                 })
                 .map_err(|error| failure(&error))

@@ -1,5 +1,10 @@
 use async_trait::async_trait;
-use bedrock_diy_core::{error::Result, ports::Memo, stage::MemoEntry};
+use bedrock_diy_core::{
+    article::{Bucket, ObjectRef},
+    error::Result,
+    ports::Memo,
+    stage::MemoEntry,
+};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -25,17 +30,29 @@ impl SqliteMemo {
 #[async_trait]
 impl Memo for SqliteMemo {
     async fn find(&self, memo_key: &str) -> Result<Option<MemoEntry>> {
-        let json = self.database.read(|connection| {
+        let row: Option<(String, u64, String)> = self.database.read(|connection| {
             connection
-                .prepare_cached("SELECT document FROM memo WHERE memo_key = unhex(?1)")
+                .prepare_cached("SELECT output, size, usage FROM memo WHERE memo_key = unhex(?1)")
                 .and_then(|mut select| {
                     select
-                        .query_row([memo_key], |row| row.get::<_, String>(0))
+                        .query_row([memo_key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                         .optional()
                 })
                 .map_err(|error| failure(&error))
         })?;
-        json.map(|json| from_json("memo entry", &json)).transpose()
+        row.map(|(key, size, usage)| {
+            Ok(MemoEntry {
+                memo_key: memo_key.to_owned(),
+                output: ObjectRef {
+                    bucket: Bucket::Results,
+                    key,
+                    version: None,
+                    size,
+                },
+                usage: from_json("usage", &usage)?,
+            })
+        })
+        .transpose()
     }
 
     async fn keep(&self, entry: MemoEntry, output: String) -> Result<()> {
@@ -50,14 +67,15 @@ impl Memo for SqliteMemo {
     }
 }
 
-/// Keeps an entry; the newest answer under a key counts.
+/// Keeps an entry; the newest answer under a key counts. Outputs lie in the results, without versions.
 pub(crate) fn keep(connection: &Connection, entry: &MemoEntry) -> Result<()> {
-    let document = to_json("memo entry", entry)?;
+    let usage = to_json("usage", &entry.usage)?;
     connection
         .prepare_cached(
-            "INSERT INTO memo VALUES (unhex(?1), ?2) ON CONFLICT DO UPDATE SET document = excluded.document",
+            "INSERT INTO memo VALUES (unhex(?1), ?2, ?3, ?4) ON CONFLICT DO UPDATE
+             SET output = excluded.output, size = excluded.size, usage = excluded.usage",
         )
-        .and_then(|mut insert| insert.execute((&entry.memo_key, document)))
+        .and_then(|mut insert| insert.execute((&entry.memo_key, &entry.output.key, entry.output.size, usage)))
         .map(|_| ())
         .map_err(|error| failure(&error))
 }
@@ -65,12 +83,7 @@ pub(crate) fn keep(connection: &Connection, entry: &MemoEntry) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bedrock_diy_core::{
-        article::{Bucket, ObjectRef},
-        model::Usage,
-        ports::Objects,
-        text::sha256_hex,
-    };
+    use bedrock_diy_core::{model::Usage, ports::Objects, text::sha256_hex};
 
     #[tokio::test]
     async fn an_answer_is_kept_together_with_its_output_however_long() {

@@ -166,7 +166,7 @@ impl Stage {
             return Ok(());
         };
         let input = Usage {
-            input_tokens: self.catalogue.estimated_input_tokens(&prepared.request),
+            input_tokens: prepared.input_tokens,
             ..Usage::default()
         };
         let next = self.catalogue.cost(&prepared.request.model, &input);

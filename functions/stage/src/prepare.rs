@@ -31,6 +31,8 @@ pub(crate) struct Prepared {
     pub(crate) holder: String,
     /// What a call takes of the model's quota of tokens, about.
     pub(crate) quota_tokens: u64,
+    /// About how many tokens are to be read.
+    pub(crate) input_tokens: u64,
     pub(crate) next_card: Option<PromptId>,
 }
 
@@ -125,11 +127,13 @@ impl Stage {
             guardrail: said.guardrail.clone().or_else(|| settings.guardrail.clone()),
             output_schema: said.output_schema.clone(),
         };
-        self.catalogue.check_fits(&request)?;
+        let input_tokens = self.catalogue.estimated_input_tokens(&request);
+        self.catalogue.check_fits(&request, input_tokens)?;
         Ok(Prepared {
             memo_key: memo::memo_key(&job.project_id, &request),
             holder: holder(job, stage),
-            quota_tokens: self.catalogue.estimated_quota_tokens(&request),
+            quota_tokens: self.catalogue.estimated_quota_tokens(&request, input_tokens),
+            input_tokens,
             stage,
             deadline: Duration::from_secs(u64::from(seconds)),
             settings: settings.clone(),

@@ -82,7 +82,11 @@ async fn an_event_reaches_its_subscribers_although_whoever_stored_it_died_before
     machine.jobs.accept(contract::acceptance("unsaid")).await.unwrap();
     assert_eq!(receive_all(&machine.queue, "told").await.len(), 1);
     machine.bus.unsubscribe("told").await.unwrap();
-    machine.jobs.accept(contract::acceptance("unheard")).await.unwrap();
+    machine
+        .jobs
+        .accept(contract::acceptance("unheard"))
+        .await
+        .unwrap();
     assert!(receive_all(&machine.queue, "told").await.is_empty());
 }
 

@@ -66,7 +66,11 @@ async fn what_is_known_about_a_record_reaches_its_prompts_and_travels_as_a_claim
     )
     .await;
     let project = Project::with_cards(2);
-    project.card(2, "", "Name {{ meta.author }} and the page {{ meta.page }} of “{{ meta.title }}”.");
+    project.card(
+        2,
+        "",
+        "Name {{ meta.author }} and the page {{ meta.page }} of “{{ meta.title }}”.",
+    );
     let record = |title: &str| {
         serde_json::json!({
             "id": "https://example.org/bridge.html", "title": title, "text": "The bridge opens.",

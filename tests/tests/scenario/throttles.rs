@@ -44,20 +44,19 @@ async fn all_succeed(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_of_a_tenth_of_the_demand_fails_nobody() {
-    // 900 calls would take about a minute at this latency and concurrency; 90 a minute are let through.
+    // 30 calls in flight that take 0.3 seconds each are 100 calls a second: a demand of 6,000 a minute.
+    const DEMAND: u64 = 6_000;
     let mut quota = Quota::of("*");
-    quota.requests_per_minute = Some(600);
-    let model = all_succeed(Script::default().quota(quota), 300, 3, "", 0).await;
-    println!(
-        "{} calls, {} of them throttled",
-        model.calls(),
-        model.ended("ThrottlingException")
-    );
-    assert!(model.ended("ThrottlingException") > 0, "the quota was never met");
-    assert!(
-        model.ended("ThrottlingException") < 900,
-        "the stages did not wait for their turn"
-    );
+    quota.requests_per_minute = Some(DEMAND / 10);
+    let answer = Rule::reply(Reply::template("answer ${hash}").latency(300, 0.0));
+    let model = all_succeed(Script::default().quota(quota).rule(answer), 300, 3, "", 0).await;
+    let throttled = model.ended("ThrottlingException");
+    println!("{} calls, {throttled} of them throttled", model.calls());
+    // The minute's 600 calls are through after a tenth of it. For the rest of it everything is refused: once
+    // the calls that are in flight just then, after that now and then one that looks whether it is over.
+    // Stages that tried again every second, as a storm does, would be refused 30 times a second.
+    assert!(throttled > 0, "the quota was never met");
+    assert!(throttled < 200, "the stages did not wait for their turn");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,6 +102,9 @@ async fn a_terminal_fault_fails_its_article_alone_and_with_the_right_code() {
         .rule(Rule::error(ErrorKind::AccessDenied).user_contains("CASE-DENIED"))
         .rule(Rule::error(ErrorKind::ResourceNotFound).user_contains("CASE-NO-MODEL"))
         .rule(Rule::error(ErrorKind::Validation).user_contains("CASE-INVALID"))
+        .rule(stops("CASE-TOOL", StopReason::ToolUse))
+        .rule(Rule::text("").user_contains("CASE-EMPTY"))
+        .rule(Rule::text("").user_contains("Your answer was empty"))
         .rule(Rule::text("no JSON at all").user_contains("CASE-SCHEMA"))
         .rule(Rule::text("still no JSON").user_contains("does not satisfy the JSON Schema"))
         .rule(Rule::reply(Reply::json(serde_json::json!({"title": "Bridge"}))));
@@ -121,6 +123,8 @@ async fn a_terminal_fault_fails_its_article_alone_and_with_the_right_code() {
         ("NO-MODEL", "ModelNotFound"),
         ("INVALID", "InvalidRequest"),
         ("SCHEMA", "SchemaMismatch"),
+        ("TOOL", "OutputUnusable"),
+        ("EMPTY", "OutputUnusable"),
     ];
     for (case, _) in cases {
         project.article(&format!("{case}.txt"), format!("CASE-{case}").as_bytes());

@@ -21,8 +21,13 @@ use crate::{
     terminal::{plain, say},
 };
 
-/// How often the time is shown while nothing happens.
-const TICK: Duration = Duration::from_millis(200);
+/// How often events are looked at: all that came meanwhile, at once, so that nobody is woken for each of
+/// thousands a second.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Looks without an event after which the jobs themselves are asked whether they have ended: somebody may
+/// have cancelled them from another process. About a second.
+const QUIET: u32 = 40;
 
 /// Watches jobs; counts and shows what happens to them.
 pub(super) struct Follower<'a> {
@@ -36,6 +41,8 @@ pub(super) struct Follower<'a> {
     open: HashMap<JobId, u32>,
     /// Whether events went by unseen, and the tally is not all.
     missed: bool,
+    /// Whether some went by since the jobs were last asked.
+    behind: bool,
 }
 
 impl<'a> Follower<'a> {
@@ -49,6 +56,7 @@ impl<'a> Follower<'a> {
             tally,
             open: HashMap::new(),
             missed: false,
+            behind: false,
         }
     }
 
@@ -58,7 +66,9 @@ impl<'a> Follower<'a> {
         mut entries: mpsc::UnboundedReceiver<Entry>,
         mut over: watch::Receiver<bool>,
     ) -> Result<bool> {
-        let mut tick = time::interval(TICK);
+        let mut look = time::interval(LOOK);
+        look.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let mut quiet = 0;
         let mut more = true;
         while more || !self.open.is_empty() {
             tokio::select! {
@@ -75,23 +85,18 @@ impl<'a> Follower<'a> {
                     // What an earlier run left may have ended before it was known to be of this one.
                     self.drop_ended().await?;
                 },
-                delta = next(&mut self.deltas) => if let Some(delta) = delta { self.display.delta(&delta) },
-                event = self.events.recv() => match event {
-                    Ok(event) => {
-                        // A job is told of before it begins, but by another way.
-                        while let Ok(entry) = entries.try_recv() {
-                            self.add(&entry);
-                        }
-                        self.take(&event);
-                    }
-                    // Too slow for the events: the jobs themselves say how they stand.
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        self.missed = true;
+                delta = next(&mut self.deltas) => if let Some(delta) = delta {
+                    // What it comes after is shown before it.
+                    self.take_all(&mut entries);
+                    self.display.delta(&delta);
+                },
+                _ = look.tick() => {
+                    quiet = if self.take_all(&mut entries) { 0 } else { quiet + 1 };
+                    if std::mem::take(&mut self.behind) || quiet % QUIET == QUIET - 1 {
                         self.drop_ended().await?;
                     }
-                    Err(broadcast::error::RecvError::Closed) => return Ok(false),
+                    self.display.tick(&self.tally);
                 },
-                _ = tick.tick() => self.display.tick(&self.tally),
             }
         }
         Ok(true)
@@ -129,6 +134,27 @@ impl<'a> Follower<'a> {
                 let told = format!("        {}: {}: {}", entry.name, failure.code, failure.message());
                 say(plain(&told));
             }
+        }
+    }
+
+    /// Takes every event that has come; false where there was none.
+    fn take_all(&mut self, entries: &mut mpsc::UnboundedReceiver<Entry>) -> bool {
+        // A job is told of before it begins, but by another way.
+        while let Ok(entry) = entries.try_recv() {
+            self.add(&entry);
+        }
+        let mut some = false;
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.take(&event),
+                // Too slow for the events: the jobs themselves say how they stand.
+                Err(broadcast::error::TryRecvError::Lagged(_)) => {
+                    self.missed = true;
+                    self.behind = true;
+                }
+                Err(_) => return some,
+            }
+            some = true;
         }
     }
 
