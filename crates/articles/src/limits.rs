@@ -10,6 +10,19 @@ pub struct Limits {
     pub max_unpacked_bytes: u64,
 }
 
+impl Limits {
+    /// The default limits, but for files of at most so many bytes: a text that long may be all text.
+    #[must_use]
+    pub fn for_files_of(max_bytes: u64) -> Self {
+        let default = Self::default();
+        Self {
+            max_bytes,
+            max_text_bytes: default.max_text_bytes.max(max_bytes),
+            max_unpacked_bytes: default.max_unpacked_bytes.max(max_bytes),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

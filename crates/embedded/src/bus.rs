@@ -78,7 +78,7 @@ impl EmbeddedBus {
         self.database
             .write(move |connection| {
                 connection
-                    .execute(sql, [queue])
+                    .execute(sql, [&queue])
                     .map(|_| ())
                     .map_err(|error| failure(&error))
             })

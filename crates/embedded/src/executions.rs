@@ -137,7 +137,7 @@ impl ExecutionStore {
         self.database.write_soon(move |connection| {
             connection
                 .prepare_cached("UPDATE executions SET position = ?2 WHERE seq = ?1 AND status = 'RUNNING'")
-                .and_then(|mut update| update.execute((seq, position)))
+                .and_then(|mut update| update.execute((seq, &position)))
                 .map(|_| ())
                 .map_err(|error| failure(&error))
         })
@@ -153,7 +153,7 @@ impl ExecutionStore {
                         "UPDATE executions SET status = 'READY', wake_at = ?2, position = ?3
                          WHERE seq = ?1 AND status = 'RUNNING'",
                     )
-                    .and_then(|mut update| update.execute((seq, wake_at.millis(), position)))
+                    .and_then(|mut update| update.execute((seq, wake_at.millis(), &position)))
                     .map(|_| ())
                     .map_err(|error| failure(&error))
             })
@@ -284,7 +284,7 @@ impl Executions for ExecutionStore {
                          VALUES (?1, ?2, 'READY', ?3, ?4) ON CONFLICT DO NOTHING RETURNING seq",
                     )
                     .and_then(|mut insert| {
-                        let row = (name, lane.as_str(), now.millis(), position);
+                        let row = (&name, lane.as_str(), now.millis(), &position);
                         insert.query_row(row, |_| Ok(())).optional()
                     })
                     .map_err(|error| failure(&error))
@@ -304,7 +304,7 @@ impl Executions for ExecutionStore {
                 connection
                     .execute(
                         "UPDATE executions SET status = 'ABORTED', position = '' WHERE job_id = ?1 AND status = 'READY'",
-                        [name],
+                        [&name],
                     )
                     .map(|_| ())
                     .map_err(|error| failure(&error))

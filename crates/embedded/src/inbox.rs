@@ -143,7 +143,7 @@ impl Inbox {
                     .execute(
                         "INSERT INTO inbox_files VALUES (?1, ?2, ?3)
                          ON CONFLICT DO UPDATE SET size = excluded.size, modified = excluded.modified",
-                        (key, shape.size, shape.modified),
+                        (&key, shape.size, shape.modified),
                     )
                     .map(|_| ())
                     .map_err(|error| failure(&error))

@@ -140,7 +140,7 @@ impl Jobs for SqliteJobs {
                 match inserted {
                     Some(seq) => {
                         insert_events(connection, seq, &change.events)?;
-                        Ok(Accepted::New(change.job))
+                        Ok(Accepted::New(job.clone()))
                     }
                     None => Ok(Accepted::Already(stored(connection, &job.job_id)?)),
                 }
@@ -179,7 +179,7 @@ impl Jobs for SqliteJobs {
                 match updated {
                     Some(seq) => {
                         write_along(connection, &folders, seq, &change, output.as_ref())?;
-                        Ok(Applied::Done(change.job))
+                        Ok(Applied::Done(change.job.clone()))
                     }
                     None => Ok(Applied::Stale(stored(connection, &change.job.job_id)?)),
                 }

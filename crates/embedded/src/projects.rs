@@ -68,7 +68,7 @@ impl SqliteProjects {
                 connection
                     .execute(
                         "INSERT INTO cards VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET document = excluded.document",
-                        (&ids.0, &ids.1, document),
+                        (&ids.0, &ids.1, &document),
                     )
                     .map(|_| ())
                     .map_err(|error| failure(&error))
@@ -85,7 +85,7 @@ impl SqliteProjects {
         self.database
             .write(move |connection| {
                 connection
-                    .execute(sql, params)
+                    .execute(sql, (&params.0, &params.1))
                     .map(|_| ())
                     .map_err(|error| failure(&error))
             })
@@ -167,7 +167,7 @@ impl Projects for SqliteProjects {
                 connection
                     .execute(
                         "INSERT INTO pipelines VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                        (project, hash, document),
+                        (&project, &hash, &document),
                     )
                     .map(|_| ())
                     .map_err(|error| failure(&error))

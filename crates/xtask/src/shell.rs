@@ -13,10 +13,12 @@ pub(crate) type Outcome<T = ()> = Result<T, String>;
 
 /// The project's root.
 pub(crate) fn root() -> PathBuf {
+    // `crates/xtask` lies two folders below it.
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .components()
-        .collect()
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+        .to_owned()
 }
 
 /// Where cargo builds.

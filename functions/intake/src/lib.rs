@@ -88,10 +88,7 @@ impl Intake {
         batch: &BatchId,
         name: &str,
     ) -> Result<Vec<JobId>> {
-        let limits = articles::Limits {
-            max_bytes: self.article_bytes(project_id).await?,
-            ..articles::Limits::default()
-        };
+        let limits = articles::Limits::for_files_of(self.article_bytes(project_id).await?);
         let bytes = if object.size > limits.max_bytes {
             Vec::new()
         } else {
@@ -163,7 +160,14 @@ impl Intake {
         let events = change.events.clone();
         let job = match self.jobs.accept(change).await? {
             Accepted::New(job) => {
-                tracing::info!(job_id = %job.job_id, project_id = %job.project_id, status = %job.status, "job accepted");
+                match &job.error {
+                    None => {
+                        tracing::info!(job_id = %job.job_id, project_id = %job.project_id, status = %job.status, "job accepted");
+                    }
+                    Some(error) => {
+                        tracing::warn!(job_id = %job.job_id, project_id = %job.project_id, code = %error.code, "job refused");
+                    }
+                }
                 self.bus.publish(&events).await?;
                 job
             }

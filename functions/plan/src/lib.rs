@@ -125,10 +125,7 @@ fn read(
     bytes: &[u8],
     limit: u64,
 ) -> std::result::Result<articles::Article, articles::ReadError> {
-    let limits = articles::Limits {
-        max_bytes: limit,
-        ..articles::Limits::default()
-    };
+    let limits = articles::Limits::for_files_of(limit);
     let Some(index) = article.record else {
         return articles::read(&article.name, bytes, &limits);
     };

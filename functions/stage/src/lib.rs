@@ -91,11 +91,10 @@ impl Stage {
         }
         let prepared = self.prepare(&job, job.next_stage()).await?;
         if !job.fresh
-            && let Some((entry, text)) = self.remembered(&prepared).await?
+            && let Some(text) = self.remembered(&prepared).await?
         {
             self.leave(&prepared.request.model, &prepared.holder).await;
             let record = self.record(&prepared, &job, &Usage::default(), 0, Duration::ZERO, true);
-            tracing::debug!(job_id = %job.job_id, stage = record.stage, memo_hit = true, tokens = entry.usage.total(), "stage completed");
             return self
                 .complete(
                     job,
@@ -150,12 +149,12 @@ impl Stage {
     }
 
     /// What the memo has; an entry whose text is gone is none.
-    async fn remembered(&self, prepared: &Prepared) -> Result<Option<(MemoEntry, String)>> {
+    async fn remembered(&self, prepared: &Prepared) -> Result<Option<String>> {
         let Some(entry) = self.ports.memo.find(&prepared.memo_key).await? else {
             return Ok(None);
         };
         match self.text(&entry.output).await {
-            Ok(text) => Ok(Some((entry, text))),
+            Ok(text) => Ok(Some(text)),
             Err(failure) if failure.code == Code::ArticleNotFound => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -291,6 +290,14 @@ impl Stage {
             let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
                 Applied::Done(job) => {
+                    let StageRecord {
+                        stage,
+                        memo_hit,
+                        usage,
+                        model_ms,
+                        ..
+                    } = &done.record;
+                    tracing::debug!(job_id = %job.job_id, stage, memo_hit, tokens = usage.total(), model_ms, "stage completed");
                     self.ports.bus.publish(&events).await?;
                     return Ok(Cursor::of(&job));
                 }

@@ -218,7 +218,7 @@ fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
         Err(failure) => return failed(failure),
     };
     if holds_many(&input.path)
-        && let Ok(records) = articles::records(&input.name, &bytes, &articles::Limits::default())
+        && let Ok(records) = articles::records(&input.name, &bytes, &articles::Limits::for_files_of(limit))
     {
         let ready: Vec<_> = records
             .enumerate()

@@ -243,10 +243,34 @@ impl StateMachine {
                 }
             }
         }
-        match self.states.keys().find(|name| !reached.contains(name.as_str())) {
-            Some(lost) => Err(refused(&format!("state {lost}: nothing leads there"))),
+        if let Some(lost) = self.states.keys().find(|name| !reached.contains(name.as_str())) {
+            return Err(refused(&format!("state {lost}: nothing leads there")));
+        }
+        match self.states.keys().find(|name| self.chooses_for_ever(name)) {
+            Some(name) => Err(refused(&format!(
+                "state {name}: Choice states lead back to it, and nothing between them changes what is chosen by"
+            ))),
             None => Ok(()),
         }
+    }
+
+    /// Whether a Choice may come back to itself by nothing but Choices.
+    fn chooses_for_ever(&self, name: &str) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![name];
+        while let Some(at) = open.pop() {
+            if let Some(state @ State::Choice(_)) = self.states.get(at) {
+                for next in state.followers() {
+                    if next == name {
+                        return true;
+                    }
+                    if seen.insert(next) {
+                        open.push(next);
+                    }
+                }
+            }
+        }
+        false
     }
 }
 
@@ -434,6 +458,10 @@ mod tests {
                 .contains("state Plan: unknown field `Parameters`")
         );
         assert!(refusal(|v| v["States"]["Hold"]["Type"] = "Map".into()).contains("state Hold: its Type Map"));
+        assert!(
+            refusal(|v| v["States"]["NextStep"]["Default"] = "NextStep".into())
+                .contains("state NextStep: Choice states lead back to it")
+        );
         assert!(
             refusal(|v| v["States"]["Plan"]["Next"] = "Nowhere".into())
                 .contains("Nowhere, which is no state")
