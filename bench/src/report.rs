@@ -100,7 +100,8 @@ fn floor(server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Used> {
 }
 
 fn run(programs: &Path, server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Run> {
-    let (data, out) = (work.place("data"), work.place("results"));
+    let place = work.place();
+    let (data, out) = (place.join("data"), place.join("results"));
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let program = path(&programs.join("bedrock-diy"));
     let mut command = environment(server);

@@ -1,6 +1,7 @@
 //! What is worked: articles, a project, a model server.
 
 use std::{
+    cell::Cell,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -20,12 +21,14 @@ pub(crate) fn prompt(stage: usize) -> String {
 /// A folder with articles of 10 kB and a project of so many cards.
 pub(crate) struct Work {
     folder: tempfile::TempDir,
+    places: Cell<usize>,
 }
 
 impl Work {
     pub(crate) fn new(articles: usize, stages: usize) -> Outcome<Self> {
         let work = Self {
             folder: tempfile::tempdir()?,
+            places: Cell::new(0),
         };
         fs::create_dir_all(work.articles())?;
         fs::create_dir_all(work.project().join("cards"))?;
@@ -56,11 +59,11 @@ impl Work {
         self.folder.path().join("project")
     }
 
-    /// A folder that is not there yet.
-    pub(crate) fn place(&self, name: &str) -> PathBuf {
-        let place = self.folder.path().join(name);
-        let _ = fs::remove_dir_all(&place);
-        place
+    /// A folder that is not there yet, for one run. Earlier ones are left where they are: ext4 does not
+    /// give the inodes of deleted files away for some seconds, and looks for others at length meanwhile.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.places.set(self.places.get() + 1);
+        self.folder.path().join(format!("run-{}", self.places.get()))
     }
 }
 

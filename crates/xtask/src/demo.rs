@@ -33,7 +33,7 @@ pub(crate) fn demo() -> Outcome {
         .arg(&data)
         .arg("--out")
         .arg(&out);
-    eprintln!("\n▶ {run:?}");
+    eprintln!("\n▶ bedrock-diy run examples/newsroom/articles --project examples/newsroom --stream");
     let status = run.status().map_err(|error| cannot_start(&run, &error))?;
     match status.code() {
         Some(0) => {

@@ -458,9 +458,10 @@ mod tests {
                 .contains("state Plan: unknown field `Parameters`")
         );
         assert!(refusal(|v| v["States"]["Hold"]["Type"] = "Map".into()).contains("state Hold: its Type Map"));
+        let said = refusal(|v| v["States"]["NextStep"]["Choices"][0]["Next"] = "NextStep".into());
         assert!(
-            refusal(|v| v["States"]["NextStep"]["Default"] = "NextStep".into())
-                .contains("state NextStep: Choice states lead back to it")
+            said.contains("state NextStep: Choice states lead back to it"),
+            "{said}"
         );
         assert!(
             refusal(|v| v["States"]["Plan"]["Next"] = "Nowhere".into())
