@@ -82,7 +82,7 @@ async fn what_is_known_about_a_record_reaches_its_prompts_and_travels_as_a_claim
     let ended = program.run(project.run(2));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let row = &project.results()["many.jsonl#https://example.org/bridge.html"];
-    assert_eq!(row["outputs"][1]["text"], "known", "{row}");
+    assert_eq!(row["outputs"]["step-2"], "known", "{row}");
     assert_eq!(model.calls(), 2);
     let left = Left::open(&project.data());
     let job = serde_json::to_string(&left.jobs()[0]).unwrap();
