@@ -24,7 +24,8 @@ fuzz_target!(|toml: &str| {
             output_schema: None,
             send_schema: false,
         };
-        let _ = catalogue.estimated_quota_tokens(&request);
-        let _ = catalogue.check_fits(&request);
+        let input_tokens = catalogue.estimated_input_tokens(&request);
+        let _ = catalogue.estimated_quota_tokens(&request, input_tokens);
+        let _ = catalogue.check_fits(&request, input_tokens);
     }
 });

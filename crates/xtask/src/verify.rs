@@ -31,6 +31,18 @@ pub(crate) fn verify() -> Outcome {
             "warnings",
         ]),
     )?;
+    // They are a workspace of their own, which nothing else would notice falling behind.
+    step(
+        "Fuzz targets",
+        cargo([
+            "check",
+            "--locked",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--target-dir",
+        ])
+        .arg(target().join("fuzz")),
+    )?;
     step(
         "Programs",
         &mut cargo(["build", "--workspace", "--bins", "--locked"]),
