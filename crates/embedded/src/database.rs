@@ -117,7 +117,8 @@ impl Database {
     /// Writes, all or nothing, and returns when that is on the disk.
     ///
     /// Writes of other callers may share the transaction, but not each other's fate: an error undoes
-    /// this write alone. `write` may be run more than once, the last time for good.
+    /// this write alone. `write` may be run more than once, the last time for good: it must touch nothing
+    /// but the database.
     pub async fn write<T: Send + 'static>(
         &self,
         write: impl FnMut(&Connection) -> Result<T> + Send + 'static,
