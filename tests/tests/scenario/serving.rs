@@ -154,3 +154,33 @@ async fn two_processes_do_not_work_one_data_folder() {
     assert!(first.wait().unwrap().success());
     assert_eq!(model.calls(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_although_a_job_that_waits_is_cancelled_from_outside() {
+    let slow = Rule::reply(Reply::text("slow").latency(400, 0.0));
+    let model = ScriptedServer::start(Script::default().rule(slow)).await;
+    let project = Project::with_cards(1);
+    project.small_articles(6);
+    let program = Program::new(&project.data(), &model.url());
+    let mut child = program.start(project.run(1));
+    while model.calls() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let left = Left::open(&project.data());
+    let waiting = loop {
+        let jobs = left.jobs();
+        let waiting = jobs.iter().find(|job| job.status == JobStatus::Accepted);
+        if let Some(job) = waiting.filter(|_| jobs.len() == 6) {
+            break job.job_id.clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    let cancelled = program.run(["jobs", "cancel", waiting.as_str()]);
+    assert_eq!(cancelled.stdout.trim(), format!("{waiting} CANCELLED"));
+    assert_eq!(child.wait().unwrap().code(), Some(1), "one article has no result");
+    assert_eq!(
+        left.statuses().into_iter().collect::<Vec<_>>(),
+        [(JobStatus::Succeeded, 5), (JobStatus::Cancelled, 1)]
+    );
+    assert_eq!(model.calls(), 5);
+}

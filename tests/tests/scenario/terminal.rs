@@ -69,7 +69,7 @@ async fn an_interrupt_lets_answers_come_to_their_end_and_the_same_command_goes_o
     let slow = Rule::reply(Reply::text("slow").latency(700, 0.0));
     let model = ScriptedServer::start(Script::default().rule(slow)).await;
     let project = Project::with_cards(2);
-    project.small_articles(3);
+    project.small_articles(6);
     let program = Program::new(&project.data(), &model.url());
     let mut run = program
         .command(project.run(3))
@@ -89,13 +89,13 @@ async fn an_interrupt_lets_answers_come_to_their_end_and_the_same_command_goes_o
         table.contains("3 asked"),
         "what was paid for last is counted: {table}"
     );
-    assert_eq!(project.results().len(), 3, "every article is told of");
+    assert_eq!(project.results().len(), 6, "every article is told of");
     assert_eq!(model.calls(), 3, "nothing new was begun");
 
     model.set_script(Script::default());
     let ended = program.run(project.run(3));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(model.calls(), 6, "what was answered was kept");
+    assert_eq!(model.calls(), 12, "what was answered was kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]
