@@ -181,7 +181,8 @@ pub enum Jobs {
     Events(OneJob),
     /// Tries failed or cancelled jobs again, from the stage that failed on
     ///
-    /// A retry is a new job, whose id is printed; `bedrock-diy serve` works it. All failed ones:
+    /// A retry is a new job, whose id is printed; `bedrock-diy serve` works it, with the cards as they
+    /// are now: what has not changed comes from the memo. All failed ones:
     ///
     ///   bedrock-diy jobs list --all --status failed --json | jq -r .jobId | xargs bedrock-diy jobs retry
     #[command(verbatim_doc_comment)]
