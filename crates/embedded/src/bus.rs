@@ -9,7 +9,10 @@ use bedrock_diy_core::{
 use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast};
 
-use crate::database::{Database, failure};
+use crate::{
+    database::{Database, failure, to_json},
+    queue,
+};
 
 /// The bus of one machine.
 ///
@@ -109,13 +112,20 @@ impl Bus for EmbeddedBus {
     }
 }
 
-/// Puts a stored event into every subscription's queue.
-pub(crate) fn deliver(connection: &Connection, event: &Event, document: &str) -> Result<()> {
+/// Puts stored events into every subscription's queue.
+pub(crate) fn deliver(connection: &Connection, events: &[Event]) -> Result<()> {
+    for queue in subscriptions(connection).map_err(|error| failure(&error))? {
+        for event in events {
+            let body = to_json("event", event)?;
+            queue::insert(connection, &queue, event.at, &body)?;
+        }
+    }
+    Ok(())
+}
+
+fn subscriptions(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection
-        .prepare_cached(
-            "INSERT INTO messages (queue, visible_at, body) SELECT queue, ?1, ?2 FROM subscriptions",
-        )
-        .and_then(|mut insert| insert.execute((event.at.millis(), document)))
-        .map(|_| ())
-        .map_err(|error| failure(&error))
+        .prepare_cached("SELECT queue FROM subscriptions")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }

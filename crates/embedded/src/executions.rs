@@ -9,7 +9,7 @@ use bedrock_diy_core::{
     ports::{Clock, Executions, Started},
     time::Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -281,16 +281,13 @@ impl Executions for ExecutionStore {
                 connection
                     .prepare_cached(
                         "INSERT INTO executions (job_id, lane, status, wake_at, position)
-                         VALUES (?1, ?2, 'READY', ?3, ?4) ON CONFLICT DO NOTHING RETURNING seq",
+                         VALUES (?1, ?2, 'READY', ?3, ?4) ON CONFLICT DO NOTHING",
                     )
-                    .and_then(|mut insert| {
-                        let row = (&name, lane.as_str(), now.millis(), &position);
-                        insert.query_row(row, |_| Ok(())).optional()
-                    })
+                    .and_then(|mut insert| insert.execute((&name, lane.as_str(), now.millis(), &position)))
                     .map_err(|error| failure(&error))
             })
             .await?;
-        if started.is_none() {
+        if started == 0 {
             return Ok(Started::Already);
         }
         self.started.notify_one();

@@ -14,6 +14,7 @@ use crate::{
     database::{Database, failure, from_json, to_json},
     history, memo,
     objects::{self, Body, Folders, SqliteObjects},
+    recent::RecentJobs,
 };
 
 /// Jobs, stages and events in `SQLite`.
@@ -21,6 +22,7 @@ use crate::{
 pub struct SqliteJobs {
     database: Database,
     objects: SqliteObjects,
+    recent: RecentJobs,
 }
 
 /// Which jobs to list.
@@ -51,7 +53,11 @@ impl SqliteJobs {
     /// On this database, with outputs in these objects.
     #[must_use]
     pub fn new(database: Database, objects: SqliteObjects) -> Self {
-        Self { database, objects }
+        Self {
+            database,
+            objects,
+            recent: RecentJobs::default(),
+        }
     }
 
     /// Lists jobs, the newest first.
@@ -101,6 +107,30 @@ impl SqliteJobs {
             .collect()
     }
 
+    /// A column of up to `most` changes of a job, those after this number of an event.
+    fn changes(
+        &self,
+        job: &JobId,
+        after: u64,
+        most: usize,
+        column: &'static str,
+    ) -> Result<Vec<Option<String>>> {
+        let sql = format!(
+            "SELECT {column} FROM changes
+             WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) AND number > ?2 ORDER BY number LIMIT ?3"
+        );
+        self.database.read(|connection| {
+            connection
+                .prepare_cached(&sql)
+                .and_then(|mut select| {
+                    select
+                        .query_map((job.as_str(), after, most), |row| row.get(0))?
+                        .collect()
+                })
+                .map_err(|error| failure(&error))
+        })
+    }
+
     /// The texts that a change stores, ready to be named by rows.
     async fn bodies(
         &self,
@@ -117,38 +147,42 @@ impl SqliteJobs {
 impl Jobs for SqliteJobs {
     async fn accept(&self, change: Change) -> Result<Accepted> {
         let document = to_json("job", &change.job)?;
-        self.database
+        let accepted = self
+            .database
             .write(move |connection| {
                 let job = &change.job;
                 let inserted = connection
                     .prepare_cached(
                         "INSERT INTO jobs (job_id, project_id, batch, status, version, document)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING RETURNING seq",
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
                     )
                     .and_then(|mut insert| {
-                        let row = (
+                        insert.execute((
                             job.job_id.as_str(),
                             job.project_id.as_str(),
                             job.batch.as_str(),
                             job.status.as_str(),
                             job.version,
                             &document,
-                        );
-                        insert.query_row(row, |row| row.get::<_, i64>(0)).optional()
+                        ))
                     })
                     .map_err(|error| failure(&error))?;
-                match inserted {
-                    Some(seq) => {
-                        insert_events(connection, seq, &change.events)?;
-                        Ok(Accepted::New(job.clone()))
-                    }
-                    None => Ok(Accepted::Already(stored(connection, &job.job_id)?)),
+                if inserted == 0 {
+                    return Ok(Accepted::Already(stored(connection, &job.job_id)?));
                 }
+                insert_change(connection, connection.last_insert_rowid(), &change)?;
+                Ok(Accepted::New(job.clone()))
             })
-            .await
+            .await?;
+        let (Accepted::New(job) | Accepted::Already(job)) = &accepted;
+        self.recent.keep(job);
+        Ok(accepted)
     }
 
     async fn read(&self, job: &JobId) -> Result<Option<Job>> {
+        if let Some(job) = self.recent.get(job) {
+            return Ok(Some(job));
+        }
         let json = self.database.read(|connection| select_job(connection, job))?;
         json.map(|json| from_json("job", &json)).transpose()
     }
@@ -156,69 +190,69 @@ impl Jobs for SqliteJobs {
     async fn apply(&self, mut change: Change) -> Result<Applied> {
         let output = self.bodies(&mut change).await?;
         let document = to_json("job", &change.job)?;
-        let folders = self.objects.folders();
-        self.database
+        let (stored_output, folders) = (output.clone(), self.objects.folders());
+        let applied = self
+            .database
             .write(move |connection| {
-                let updated = connection
-                    .prepare_cached(
-                        "UPDATE jobs SET status = ?1, version = ?2, document = ?3
-                         WHERE job_id = ?4 AND version = ?5 RETURNING seq",
-                    )
-                    .and_then(|mut update| {
-                        let job = &change.job;
-                        let row = (
-                            job.status.as_str(),
-                            job.version,
-                            &document,
-                            job.job_id.as_str(),
-                            change.expected_version,
-                        );
-                        update.query_row(row, |row| row.get::<_, i64>(0)).optional()
-                    })
-                    .map_err(|error| failure(&error))?;
-                match updated {
-                    Some(seq) => {
-                        write_along(connection, &folders, seq, &change, output.as_ref())?;
-                        Ok(Applied::Done(change.job.clone()))
-                    }
-                    None => Ok(Applied::Stale(stored(connection, &change.job.job_id)?)),
-                }
+                let job = &change.job;
+                let Some(seq) = update(connection, &change, &document)? else {
+                    return Ok(Applied::Stale(stored(connection, &job.job_id)?));
+                };
+                write_along(connection, &folders, seq, &change, output.as_ref())?;
+                Ok(Applied::Done(job.clone()))
             })
-            .await
+            .await?;
+        let (Applied::Done(job) | Applied::Stale(job)) = &applied;
+        self.recent.keep(job);
+        if let (Applied::Done(_), Some((object, body))) = (&applied, &stored_output) {
+            self.objects.keep_recent(object, body);
+        }
+        Ok(applied)
     }
 
     async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>> {
-        let sql =
-            "SELECT document FROM stages WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) ORDER BY stage";
-        let rows = self.database.read(|connection| {
-            connection
-                .prepare_cached(sql)
-                .and_then(|mut select| {
-                    select
-                        .query_map([job.as_str()], |row| row.get::<_, String>(0))?
-                        .collect::<rusqlite::Result<Vec<_>>>()
-                })
-                .map_err(|error| failure(&error))
-        })?;
-        rows.iter().map(|json| from_json("stage", json)).collect()
+        let stages = self.changes(job, 0, usize::MAX >> 1, "stage")?;
+        stages
+            .iter()
+            .flatten()
+            .map(|json| from_json("stage", json))
+            .collect()
     }
 
     async fn events(&self, job: &JobId, after: u64, limit: usize) -> Result<Vec<Event>> {
-        let sql =
-            "SELECT document FROM events WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) AND number > ?2
-                   ORDER BY number LIMIT ?3";
-        let rows = self.database.read(|connection| {
-            connection
-                .prepare_cached(sql)
-                .and_then(|mut select| {
-                    select
-                        .query_map((job.as_str(), after, limit), |row| row.get::<_, String>(0))?
-                        .collect::<rusqlite::Result<Vec<_>>>()
-                })
-                .map_err(|error| failure(&error))
-        })?;
-        rows.iter().map(|json| from_json("event", json)).collect()
+        let mut found = Vec::new();
+        // Each change has at least one event, so no more changes than events are wanted.
+        for json in self.changes(job, after, limit, "events")?.iter().flatten() {
+            let events: Vec<Event> = from_json("list of events", json)?;
+            found.extend(events.into_iter().filter(|event| event.number > after));
+        }
+        found.truncate(limit);
+        Ok(found)
     }
+}
+
+/// Writes the job as it is to be, where it stands as the change expects. Returns the job's number.
+fn update(connection: &Connection, change: &Change, document: &str) -> Result<Option<i64>> {
+    let job = &change.job;
+    let updated = || {
+        let seq: Option<i64> = connection
+            .prepare_cached("SELECT seq FROM jobs WHERE job_id = ?1")?
+            .query_row([job.job_id.as_str()], |row| row.get(0))
+            .optional()?;
+        let updated = connection
+            .prepare_cached(
+                "UPDATE jobs SET status = ?1, version = ?2, document = ?3 WHERE seq = ?4 AND version = ?5",
+            )?
+            .execute((
+                job.status.as_str(),
+                job.version,
+                document,
+                seq,
+                change.expected_version,
+            ))?;
+        Ok(seq.filter(|_| updated > 0))
+    };
+    updated().map_err(|error| failure(&error))
 }
 
 /// Everything of a change but the job itself.
@@ -229,19 +263,12 @@ fn write_along(
     change: &Change,
     output: Option<&(bedrock_diy_core::article::ObjectRef, Body)>,
 ) -> Result<()> {
-    insert_events(connection, seq, &change.events)?;
-    if let Some(stage) = &change.stage {
-        let document = to_json("stage", stage)?;
-        connection
-            .prepare_cached("INSERT INTO stages VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute((seq, stage.stage, document)))
-            .map_err(|error| failure(&error))?;
-    }
+    insert_change(connection, seq, change)?;
     if let Some((object, body)) = output {
         objects::put(connection, folders, object, body)?;
     }
     if let Some(entry) = &change.memo {
-        memo::keep(connection, entry)?;
+        memo::keep(connection, folders, entry)?;
     }
     if let Some(exchange) = &change.exchange {
         history::append(connection, exchange)?;
@@ -249,16 +276,14 @@ fn write_along(
     Ok(())
 }
 
-fn insert_events(connection: &Connection, seq: i64, events: &[Event]) -> Result<()> {
-    for event in events {
-        let document = to_json("event", event)?;
-        connection
-            .prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute((seq, event.number, &document)))
-            .map_err(|error| failure(&error))?;
-        bus::deliver(connection, event, &document)?;
-    }
-    Ok(())
+fn insert_change(connection: &Connection, seq: i64, change: &Change) -> Result<()> {
+    let events = to_json("list of events", &change.events)?;
+    let stage = change.stage.as_ref().map(|stage| to_json("stage", stage)).transpose()?;
+    connection
+        .prepare_cached("INSERT INTO changes (job, number, events, stage) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut insert| insert.execute((seq, change.job.version, events, stage)))
+        .map_err(|error| failure(&error))?;
+    bus::deliver(connection, &change.events)
 }
 
 fn select_job(connection: &Connection, job: &JobId) -> Result<Option<String>> {

@@ -27,6 +27,7 @@ pub mod objects;
 mod projects;
 mod queue;
 mod quota;
+mod recent;
 
 pub use backoff::Backoff;
 pub use bus::EmbeddedBus;

@@ -2,14 +2,15 @@ use async_trait::async_trait;
 use bedrock_diy_core::{
     article::{Bucket, ObjectRef},
     error::Result,
+    model::Usage,
     ports::Memo,
     stage::MemoEntry,
 };
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
-    database::{Database, failure, from_json, to_json},
-    objects::{self, SqliteObjects},
+    database::{Database, failure},
+    objects::{self, Folders, SqliteObjects},
 };
 
 /// The memo in `SQLite`.
@@ -30,29 +31,35 @@ impl SqliteMemo {
 #[async_trait]
 impl Memo for SqliteMemo {
     async fn find(&self, memo_key: &str) -> Result<Option<MemoEntry>> {
-        let row: Option<(String, u64, String)> = self.database.read(|connection| {
+        self.database.read(|connection| {
             connection
-                .prepare_cached("SELECT output, size, usage FROM memo WHERE memo_key = unhex(?1)")
+                .prepare_cached(
+                    "SELECT path, name, size, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens
+                     FROM memo JOIN folders USING (folder) WHERE memo_key = unhex(?1)",
+                )
                 .and_then(|mut select| {
                     select
-                        .query_row([memo_key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                        .query_row([memo_key], |row| {
+                            Ok(MemoEntry {
+                                memo_key: memo_key.to_owned(),
+                                output: ObjectRef {
+                                    bucket: Bucket::Results,
+                                    key: objects::join_key(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?),
+                                    version: None,
+                                    size: row.get(2)?,
+                                },
+                                usage: Usage {
+                                    input_tokens: row.get(3)?,
+                                    output_tokens: row.get(4)?,
+                                    cache_read_tokens: row.get(5)?,
+                                    cache_write_tokens: row.get(6)?,
+                                },
+                            })
+                        })
                         .optional()
                 })
                 .map_err(|error| failure(&error))
-        })?;
-        row.map(|(key, size, usage)| {
-            Ok(MemoEntry {
-                memo_key: memo_key.to_owned(),
-                output: ObjectRef {
-                    bucket: Bucket::Results,
-                    key,
-                    version: None,
-                    size,
-                },
-                usage: from_json("usage", &usage)?,
-            })
         })
-        .transpose()
     }
 
     async fn keep(&self, entry: MemoEntry, output: String) -> Result<()> {
@@ -61,21 +68,35 @@ impl Memo for SqliteMemo {
         self.database
             .write(move |connection| {
                 objects::put(connection, &folders, &entry.output, &body)?;
-                keep(connection, &entry)
+                keep(connection, &folders, &entry)
             })
             .await
     }
 }
 
 /// Keeps an entry; the newest answer under a key counts. Outputs lie in the results, without versions.
-pub(crate) fn keep(connection: &Connection, entry: &MemoEntry) -> Result<()> {
-    let usage = to_json("usage", &entry.usage)?;
+pub(crate) fn keep(connection: &Connection, folders: &Folders, entry: &MemoEntry) -> Result<()> {
+    let MemoEntry {
+        memo_key,
+        output,
+        usage,
+    } = entry;
+    let (folder, name) = objects::split_key(&output.key);
+    let folder = folders.number(connection, Bucket::Results, folder)?;
     connection
-        .prepare_cached(
-            "INSERT INTO memo VALUES (unhex(?1), ?2, ?3, ?4) ON CONFLICT DO UPDATE
-             SET output = excluded.output, size = excluded.size, usage = excluded.usage",
-        )
-        .and_then(|mut insert| insert.execute((&entry.memo_key, &entry.output.key, entry.output.size, usage)))
+        .prepare_cached("INSERT OR REPLACE INTO memo VALUES (unhex(?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
+        .and_then(|mut insert| {
+            insert.execute((
+                memo_key,
+                folder,
+                name,
+                output.size,
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cache_read_tokens,
+                usage.cache_write_tokens,
+            ))
+        })
         .map(|_| ())
         .map_err(|error| failure(&error))
 }
@@ -83,7 +104,7 @@ pub(crate) fn keep(connection: &Connection, entry: &MemoEntry) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bedrock_diy_core::{model::Usage, ports::Objects, text::sha256_hex};
+    use bedrock_diy_core::{ports::Objects, text::sha256_hex};
 
     #[tokio::test]
     async fn an_answer_is_kept_together_with_its_output_however_long() {

@@ -18,7 +18,10 @@ use bedrock_diy_core::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::database::{Database, failure};
+use crate::{
+    database::{Database, failure},
+    recent::RecentObjects,
+};
 
 /// Up to this size an object lies in the database, where it is written and synced together with
 /// everything else; `SQLite` reads blobs of this size faster than a file system opens files
@@ -32,6 +35,7 @@ pub struct SqliteObjects {
     files: Arc<PathBuf>,
     synced: SyncedFolders,
     folders: Folders,
+    recent: RecentObjects,
 }
 
 /// Folders of files whose own names are known to be on the disk: each is synced into the folder above
@@ -43,9 +47,10 @@ type SyncedFolders = Arc<Mutex<HashSet<PathBuf>>>;
 pub(crate) struct Folders(Arc<Mutex<HashMap<(Bucket, String), i64>>>);
 
 /// Where an object's bytes are to lie, decided before the row is written.
+#[derive(Debug, Clone)]
 pub(crate) enum Body {
     /// In the row.
-    Inline(Vec<u8>),
+    Inline(Arc<[u8]>),
     /// In this file, on the disk already.
     File { name: String, size: usize },
 }
@@ -59,6 +64,7 @@ impl SqliteObjects {
             files: Arc::new(files),
             synced: SyncedFolders::default(),
             folders: Folders::default(),
+            recent: RecentObjects::default(),
         }
     }
 
@@ -66,7 +72,7 @@ impl SqliteObjects {
     /// returns.
     pub(crate) async fn body(&self, bytes: Vec<u8>) -> Result<Body> {
         if bytes.len() <= INLINE_BYTES {
-            return Ok(Body::Inline(bytes));
+            return Ok(Body::Inline(bytes.into()));
         }
         let (files, synced) = (Arc::clone(&self.files), Arc::clone(&self.synced));
         blocking(move || {
@@ -88,6 +94,13 @@ impl SqliteObjects {
     /// The folders' numbers, for writes that put an object along with other rows.
     pub(crate) fn folders(&self) -> Folders {
         self.folders.clone()
+    }
+
+    /// Keeps a stage's output in memory, now that it is stored: the next stage reads it.
+    pub(crate) fn keep_recent(&self, object: &ObjectRef, body: &Body) {
+        if let Body::Inline(bytes) = body {
+            self.recent.keep(object, Arc::clone(bytes));
+        }
     }
 
     async fn read_file(&self, name: String, object: &ObjectRef) -> Result<Vec<u8>> {
@@ -124,6 +137,9 @@ impl Objects for SqliteObjects {
     }
 
     async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.recent.get(object) {
+            return Ok(bytes.to_vec());
+        }
         let (folder, name) = split_key(&object.key);
         let row = self.database.read(|connection| {
             let Some(folder) = self.folders.find(connection, object.bucket, folder)? else {
@@ -147,7 +163,13 @@ impl Objects for SqliteObjects {
                 .map_err(|error| failure(&error))
         })?;
         match row {
-            Some((Some(bytes), _)) => Ok(bytes),
+            Some((Some(bytes), _)) => {
+                // What has no version could have been replaced since it was read here.
+                if object.version.is_some() {
+                    self.recent.keep(object, bytes.as_slice().into());
+                }
+                Ok(bytes)
+            }
             Some((None, Some(file))) => self.read_file(file, object).await,
             _ => Err(not_found(&object.key)),
         }
@@ -165,7 +187,7 @@ pub(crate) fn put(connection: &Connection, folders: &Folders, object: &ObjectRef
     connection
         .prepare_cached(
             "INSERT INTO objects (folder, name, version, size, bytes, file) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO UPDATE SET size = excluded.size, bytes = excluded.bytes, file = excluded.file",
+             ON CONFLICT (folder, name, version) DO UPDATE SET size = excluded.size, bytes = excluded.bytes, file = excluded.file",
         )
         .and_then(|mut insert| {
             insert.execute((
@@ -186,35 +208,33 @@ impl Folders {
     const KEPT: usize = 4_096;
 
     fn find(&self, connection: &Connection, bucket: Bucket, path: &str) -> Result<Option<i64>> {
-        if let Some(number) = self.kept().get(&(bucket, path.to_owned())) {
-            return Ok(Some(*number));
+        if let Some(number) = self.recent(bucket, path) {
+            return Ok(Some(number));
         }
-        let number = connection
-            .prepare_cached("SELECT folder FROM folders WHERE bucket = ?1 AND path = ?2")
-            .and_then(|mut select| {
-                select
-                    .query_row((bucket.as_str(), path), |row| row.get(0))
-                    .optional()
-            })
-            .map_err(|error| failure(&error))?;
+        let number = select_folder(connection, bucket, path)?;
         if let Some(number) = number {
             self.keep(bucket, path, number);
         }
         Ok(number)
     }
 
-    /// The folder's number, made where there is none. Not remembered here: the transaction may yet
-    /// fail.
-    fn number(&self, connection: &Connection, bucket: Bucket, path: &str) -> Result<i64> {
-        if let Some(number) = self.kept().get(&(bucket, path.to_owned())) {
-            return Ok(*number);
+    /// The folder's number, made where there is none, within a transaction. Not remembered here: the
+    /// transaction may yet fail.
+    pub(crate) fn number(&self, connection: &Connection, bucket: Bucket, path: &str) -> Result<i64> {
+        if let Some(number) = self.recent(bucket, path) {
+            return Ok(number);
+        }
+        if let Some(number) = select_folder(connection, bucket, path)? {
+            return Ok(number);
         }
         connection
-            .prepare_cached(
-                "INSERT INTO folders (bucket, path) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET path = path RETURNING folder",
-            )
-            .and_then(|mut insert| insert.query_row((bucket.as_str(), path), |row| row.get(0)))
+            .prepare_cached("INSERT INTO folders (bucket, path) VALUES (?1, ?2)")
+            .and_then(|mut insert| insert.insert((bucket.as_str(), path)))
             .map_err(|error| failure(&error))
+    }
+
+    fn recent(&self, bucket: Bucket, path: &str) -> Option<i64> {
+        self.kept().get(&(bucket, path.to_owned())).copied()
     }
 
     fn keep(&self, bucket: Bucket, path: &str, number: i64) {
@@ -230,8 +250,29 @@ impl Folders {
     }
 }
 
-fn split_key(key: &str) -> (&str, &str) {
+fn select_folder(connection: &Connection, bucket: Bucket, path: &str) -> Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT folder FROM folders WHERE bucket = ?1 AND path = ?2")
+        .and_then(|mut select| {
+            select
+                .query_row((bucket.as_str(), path), |row| row.get(0))
+                .optional()
+        })
+        .map_err(|error| failure(&error))
+}
+
+/// A key's folder and its name therein.
+pub(crate) fn split_key(key: &str) -> (&str, &str) {
     key.rsplit_once('/').unwrap_or(("", key))
+}
+
+/// The key of a name in a folder.
+pub(crate) fn join_key(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        [folder, name].join("/")
+    }
 }
 
 fn file_path(files: &Path, name: &str) -> PathBuf {

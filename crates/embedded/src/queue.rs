@@ -7,7 +7,7 @@ use bedrock_diy_core::{
     ports::{Clock, Queue},
     time::Timestamp,
 };
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Notify;
 
 use crate::database::{Database, failure, to_json};
@@ -68,16 +68,12 @@ impl SqliteQueue {
 
     /// Sends texts to a queue of any name.
     pub async fn send_to(&self, queue: &str, bodies: Vec<String>) -> Result<()> {
-        let (queue, now) = (queue.to_owned(), self.clock.now().millis());
+        let (queue, now) = (queue.to_owned(), self.clock.now());
         self.database
             .write(move |connection| {
-                for body in &bodies {
-                    connection
-                        .prepare_cached("INSERT INTO messages (queue, visible_at, body) VALUES (?1, ?2, ?3)")
-                        .and_then(|mut insert| insert.execute((&queue, now, body)))
-                        .map_err(|error| failure(&error))?;
-                }
-                Ok(())
+                bodies
+                    .iter()
+                    .try_for_each(|body| insert(connection, &queue, now, body))
             })
             .await?;
         self.arrived.notify_one();
@@ -228,6 +224,15 @@ impl SqliteQueue {
     pub async fn arrival(&self) {
         self.arrived.notified().await;
     }
+}
+
+/// Puts a message into a queue, visible from `at` on.
+pub(crate) fn insert(connection: &Connection, queue: &str, at: Timestamp, body: &str) -> Result<()> {
+    connection
+        .prepare_cached("INSERT INTO messages (queue, visible_at, body) VALUES (?1, ?2, ?3)")
+        .and_then(|mut insert| insert.execute((queue, at.millis(), body)))
+        .map(|_| ())
+        .map_err(|error| failure(&error))
 }
 
 impl std::fmt::Debug for SqliteQueue {

@@ -1,6 +1,7 @@
--- Rows are small and lie where their neighbours in time lie: a job has a number (`seq`) that grows,
--- and everything of a job is keyed by it. Only what must be found by a hash (job id, memo key) is
--- spread over its index.
+-- Every commit writes whole pages, so what is written together lies together: rows are added at the end
+-- of their tables, and small indexes find what belongs to one job. A job has a number (`seq`) that grows,
+-- so the jobs that are worked at once are neighbours in those indexes. Only what must be found by a hash
+-- (job id, memo key) is spread over its index.
 
 CREATE TABLE projects (
     project_id TEXT PRIMARY KEY,
@@ -40,19 +41,16 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_by_batch ON jobs (project_id, batch);
 
-CREATE TABLE stages (
-    job      INTEGER NOT NULL,
-    stage    INTEGER NOT NULL,
-    document TEXT NOT NULL,
-    PRIMARY KEY (job, stage)
-) WITHOUT ROWID;
-
-CREATE TABLE events (
-    job      INTEGER NOT NULL,
-    number   INTEGER NOT NULL,
-    document TEXT NOT NULL,
-    PRIMARY KEY (job, number)
-) WITHOUT ROWID;
+-- What happened to a job, one row a change: its events as an array, the last of which has this number,
+-- and the stage that they finished.
+CREATE TABLE changes (
+    change INTEGER PRIMARY KEY,
+    job    INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    events TEXT NOT NULL,
+    stage  TEXT
+);
+CREATE UNIQUE INDEX changes_of_job ON changes (job, number);
 
 -- A key's folder is kept once, so that the outputs of a job lie together and their keys stay short.
 CREATE TABLE folders (
@@ -64,21 +62,26 @@ CREATE TABLE folders (
 
 -- `file` names a file in the objects folder where the bytes are too many for a row.
 CREATE TABLE objects (
+    object  INTEGER PRIMARY KEY,
     folder  INTEGER NOT NULL,
     name    TEXT NOT NULL,
     version TEXT NOT NULL,
     size    INTEGER NOT NULL,
     bytes   BLOB,
-    file    TEXT,
-    PRIMARY KEY (folder, name, version)
-) WITHOUT ROWID;
+    file    TEXT
+);
+CREATE UNIQUE INDEX objects_by_key ON objects (folder, name, version);
 
 -- Keys are hashes, so each new row lands on another page: short rows make few pages.
 CREATE TABLE memo (
-    memo_key BLOB PRIMARY KEY,
-    output   TEXT NOT NULL,
-    size     INTEGER NOT NULL,
-    usage    TEXT NOT NULL
+    memo_key           BLOB PRIMARY KEY,
+    folder             INTEGER NOT NULL,
+    name               TEXT NOT NULL,
+    size               INTEGER NOT NULL,
+    input_tokens       INTEGER NOT NULL,
+    output_tokens      INTEGER NOT NULL,
+    cache_read_tokens  INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE chat_history (

@@ -43,21 +43,28 @@ impl Finish {
     /// that is closed already stays as it is, and is only told about again.
     pub async fn handle(&self, cursor: Cursor) -> Result<Cursor> {
         let mut job = self.job(&cursor.job_id).await?;
+        let mut closed = None;
         while !job.status.is_terminal() {
             let change = match &cursor.error {
                 Some(caught) => job.fail(&caught.failure(), self.clock.now()),
                 None => self.success(&job).await?,
             };
+            let events = change.events.clone();
             job = match self.jobs.apply(change).await? {
                 Applied::Done(job) => {
                     log_closed(&job);
+                    closed = Some(events);
                     job
                 }
                 Applied::Stale(job) => job,
             };
         }
-        let last = self.jobs.events(&job.job_id, job.version - 1, 1).await?;
-        self.bus.publish(&last).await?;
+        let events = match closed {
+            Some(events) => events,
+            // Whoever closed it may have died before it said so.
+            None => self.jobs.events(&job.job_id, job.version - 1, 1).await?,
+        };
+        self.bus.publish(&events).await?;
         Ok(Cursor {
             error: cursor.error,
             ..Cursor::of(&job)
