@@ -60,6 +60,16 @@ pub fn gather(arguments: &[PathBuf], ours: &[PathBuf]) -> Result<Vec<Input>, Fai
 
 fn walk(root: &Path, folder: &Path, ours: &HashSet<PathBuf>, inputs: &mut Vec<Input>) {
     let name = |path: &Path| printable(path.strip_prefix(root).unwrap_or(path));
+    // By their true paths; those of a folder's entries follow from its own, but for links.
+    let true_folder = folder.canonicalize();
+    let is_ours = |path: &Path, is_link: bool| {
+        let true_path = match (&true_folder, path.file_name()) {
+            _ if ours.is_empty() => return false,
+            (Ok(folder), Some(name)) if !is_link => Ok(folder.join(name)),
+            _ => path.canonicalize(),
+        };
+        true_path.is_ok_and(|path| ours.contains(&path))
+    };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
@@ -80,8 +90,9 @@ fn walk(root: &Path, folder: &Path, ours: &HashSet<PathBuf>, inputs: &mut Vec<In
             .file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         // A link to a folder is not followed: it may lead back up.
-        let is_folder = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
-        if hidden || (!ours.is_empty() && path.canonicalize().is_ok_and(|path| ours.contains(&path))) {
+        let metadata = fs::symlink_metadata(&path);
+        let (is_folder, is_link) = metadata.map_or((false, false), |found| (found.is_dir(), found.is_symlink()));
+        if hidden || is_ours(&path, is_link) {
             continue;
         }
         if is_folder {

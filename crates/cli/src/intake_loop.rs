@@ -83,20 +83,24 @@ impl IntakeLoop {
             .map(|message| self.one(lane, message))
             .buffer_unordered(BATCH);
         let mut worst = Ok(received);
+        let mut done = Vec::new();
         // Every message is handled to its end, whatever becomes of its neighbours.
         while let Some(outcome) = handled.next().await {
-            if let Err(failure) = outcome
-                && (worst.is_ok() || failure.code.class() == Class::Terminal)
-            {
-                worst = Err(failure);
+            match outcome {
+                Ok(message) => done.extend(message),
+                Err(failure) if worst.is_ok() || failure.code.class() == Class::Terminal => {
+                    worst = Err(failure);
+                }
+                Err(_) => {}
             }
         }
+        self.queue.delete(done).await?;
         worst
     }
 
-    /// Handles a message. Fails where what became of it can't be noted in the queue: it is received again
-    /// then.
-    async fn one(&self, lane: Lane, message: Message) -> Result<()> {
+    /// Handles a message, and returns it where it is to be deleted. Fails where what became of it can't be
+    /// noted in the queue: it is received again then.
+    async fn one(&self, lane: Lane, message: Message) -> Result<Option<Message>> {
         let parsed = serde_json::from_str::<IntakeMessage>(&message.body).map_err(|error| {
             Failure::new(
                 Code::InvalidRequest,
@@ -111,12 +115,14 @@ impl IntakeLoop {
             Err(failure) => Err(failure),
         };
         let failure = match handled {
-            Ok(()) => return self.queue.delete(&message).await,
+            Ok(()) => return Ok(Some(message)),
             Err(failure) if failure.code.class() == Class::Retryable => {
-                return self.throttle(&message, &failure).await;
+                self.throttle(&message, &failure).await?;
+                return Ok(None);
             }
             Err(_) if message.receives < MAX_RECEIVES => {
-                return self.queue.give_back(&message, 0, true).await;
+                self.queue.give_back(&message, 0, true).await?;
+                return Ok(None);
             }
             Err(failure) => failure,
         };
@@ -124,7 +130,8 @@ impl IntakeLoop {
             match guarded(self.intake.give_up(lane, parsed, &failure)).await {
                 Ok(()) => {}
                 Err(again) if again.code.class() == Class::Retryable => {
-                    return self.throttle(&message, &again).await;
+                    self.throttle(&message, &again).await?;
+                    return Ok(None);
                 }
                 Err(worse) => {
                     tracing::error!(error = %worse, "a job can't say why its message could not be handled");
@@ -132,7 +139,8 @@ impl IntakeLoop {
             }
         }
         tracing::error!(error = %failure, "a message can't be handled and goes to the dead-letter queue");
-        self.queue.bury(&message, &failure.message()).await
+        self.queue.bury(&message, &failure.message()).await?;
+        Ok(None)
     }
 
     /// A throttle or a full disk is not the message's fault and never counts against it; it only waits

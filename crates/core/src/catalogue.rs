@@ -305,6 +305,9 @@ impl Family {
 
 impl TokensPerCharacter {
     fn estimate(self, text: &str) -> f64 {
+        if text.is_ascii() {
+            return text.len() as f64 * self.ascii;
+        }
         let ascii = text.bytes().filter(u8::is_ascii).count();
         // Every character that is not ASCII has exactly one byte that is not a continuation byte.
         let other = text

@@ -74,7 +74,9 @@ where
     }
 
     fn tell(self: Box<Self>, committed: Result<()>) {
-        let Self { result, tell, .. } = *self;
+        let Self { result, tell, work } = *self;
+        // What the caller shares with it is the caller's alone again when it hears of the end.
+        drop(work);
         tell(match (result, committed) {
             // Its own failure says more than the transaction's.
             (Some(Err(failure)), _) | (_, Err(failure)) => Err(failure),

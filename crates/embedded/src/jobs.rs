@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bedrock_diy_core::{
     BatchId, Code, Failure, JobId, ProjectId,
+    article::ObjectRef,
     error::Result,
     event::Event,
     job::{Change, Job, JobStatus},
@@ -131,11 +134,8 @@ impl SqliteJobs {
         })
     }
 
-    /// The texts that a change stores, ready to be named by rows.
-    async fn bodies(
-        &self,
-        change: &mut Change,
-    ) -> Result<Option<(bedrock_diy_core::article::ObjectRef, Body)>> {
+    /// The text that a change stores, ready to be named by a row.
+    async fn body(&self, change: &mut Change) -> Result<Option<(ObjectRef, Body)>> {
         match change.output.take() {
             Some((object, text)) => Ok(Some((object, self.objects.body(text.into_bytes()).await?))),
             None => Ok(None),
@@ -175,7 +175,7 @@ impl Jobs for SqliteJobs {
             })
             .await?;
         let (Accepted::New(job) | Accepted::Already(job)) = &accepted;
-        self.recent.keep(job);
+        self.recent.keep(job, None);
         Ok(accepted)
     }
 
@@ -188,29 +188,38 @@ impl Jobs for SqliteJobs {
     }
 
     async fn apply(&self, mut change: Change) -> Result<Applied> {
-        let output = self.bodies(&mut change).await?;
+        let output = self.body(&mut change).await?;
         let document = to_json("job", &change.job)?;
-        let (stored_output, folders) = (output.clone(), self.objects.folders());
-        let applied = self
+        // Shared, not moved: what is made on one thread and dropped on another is slow to free.
+        let writing = Arc::new((change, output));
+        let (written, folders) = (Arc::clone(&writing), self.objects.folders());
+        let stale = self
             .database
             .write(move |connection| {
-                let job = &change.job;
-                let Some(seq) = update(connection, &change, &document)? else {
-                    return Ok(Applied::Stale(stored(connection, &job.job_id)?));
+                let (change, output) = &*written;
+                let Some(seq) = update(connection, change, &document)? else {
+                    return stored(connection, &change.job.job_id).map(Some);
                 };
-                write_along(connection, &folders, seq, &change, output.as_ref())?;
-                Ok(Applied::Done(job.clone()))
+                write_along(connection, &folders, seq, change, output.as_ref())?;
+                Ok(None)
             })
             .await?;
-        let (Applied::Done(job) | Applied::Stale(job)) = &applied;
-        self.recent.keep(job);
-        if let (Applied::Done(_), Some((object, body))) = (&applied, &stored_output) {
+        if let Some(job) = stale {
+            self.recent.keep(&job, None);
+            return Ok(Applied::Stale(job));
+        }
+        let (change, output) = Arc::unwrap_or_clone(writing);
+        self.recent.keep(&change.job, change.stage);
+        if let Some((object, body)) = &output {
             self.objects.keep_recent(object, body);
         }
-        Ok(applied)
+        Ok(Applied::Done(change.job))
     }
 
     async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>> {
+        if let Some(stages) = self.recent.stages(job) {
+            return Ok(stages);
+        }
         let stages = self.changes(job, 0, usize::MAX >> 1, "stage")?;
         stages
             .iter()
@@ -261,7 +270,7 @@ fn write_along(
     folders: &Folders,
     seq: i64,
     change: &Change,
-    output: Option<&(bedrock_diy_core::article::ObjectRef, Body)>,
+    output: Option<&(ObjectRef, Body)>,
 ) -> Result<()> {
     insert_change(connection, seq, change)?;
     if let Some((object, body)) = output {

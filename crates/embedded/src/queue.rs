@@ -120,15 +120,21 @@ impl SqliteQueue {
             .await
     }
 
-    /// Deletes a handled message. Does nothing where it has been received again meanwhile.
-    pub async fn delete(&self, message: &Message) -> Result<()> {
-        let (seq, visible_at) = (message.seq, message.visible_at);
+    /// Deletes handled messages. Leaves those that have been received again meanwhile.
+    pub async fn delete(&self, messages: Vec<Message>) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
         self.database
             .write(move |connection| {
                 connection
                     .prepare_cached("DELETE FROM messages WHERE seq = ?1 AND visible_at = ?2")
-                    .and_then(|mut delete| delete.execute((seq, visible_at)))
-                    .map(|_| ())
+                    .and_then(|mut delete| {
+                        for message in &messages {
+                            delete.execute((message.seq, message.visible_at))?;
+                        }
+                        Ok(())
+                    })
                     .map_err(|error| failure(&error))
             })
             .await

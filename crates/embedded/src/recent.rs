@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bedrock_diy_core::{JobId, article::ObjectRef, job::Job};
+use bedrock_diy_core::{JobId, article::ObjectRef, job::Job, stage::StageRecord};
 use lru::LruCache;
 
 /// Objects that do not change any more: versions of articles, outputs of stages.
@@ -25,7 +25,15 @@ const OBJECT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Jobs as this process wrote them last.
 #[derive(Debug, Clone)]
-pub(crate) struct RecentJobs(Arc<Mutex<LruCache<JobId, (Instant, Job)>>>);
+pub(crate) struct RecentJobs(Arc<Mutex<LruCache<JobId, Written>>>);
+
+#[derive(Debug)]
+struct Written {
+    at: Instant,
+    job: Job,
+    /// Its finished stages; some are missing where others than this process wrote them.
+    stages: Vec<StageRecord>,
+}
 
 /// Kept at once: many more than are worked at once.
 const JOBS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
@@ -68,20 +76,42 @@ impl Default for RecentObjects {
 
 impl RecentJobs {
     pub(crate) fn get(&self, job: &JobId) -> Option<Job> {
-        let mut jobs = self.lock();
-        let (written, job) = jobs.get(job)?;
-        (written.elapsed() < FRESH).then(|| job.clone())
+        self.with(job, |written| Some(written.job.clone()))
     }
 
-    pub(crate) fn keep(&self, job: &Job) {
+    pub(crate) fn stages(&self, job: &JobId) -> Option<Vec<StageRecord>> {
+        self.with(job, |Written { job, stages, .. }| {
+            (stages.len() == job.stages_done as usize).then(|| stages.clone())
+        })
+    }
+
+    /// Keeps a job as it stands now, with the stage that it has just finished.
+    pub(crate) fn keep(&self, job: &Job, stage: Option<StageRecord>) {
         let mut jobs = self.lock();
-        // Two writes may be told of in the other order.
-        if jobs.peek(&job.job_id).is_none_or(|(_, kept)| kept.version < job.version) {
-            jobs.put(job.job_id.clone(), (Instant::now(), job.clone()));
+        let kept = jobs.get_or_insert_mut_ref(&job.job_id, || Written {
+            at: Instant::now(),
+            job: job.clone(),
+            stages: Vec::new(),
+        });
+        // Of two writes, the later one may be told of first.
+        if kept.job.version < job.version {
+            kept.at = Instant::now();
+            kept.job = job.clone();
+        }
+        kept.stages.extend(stage);
+        if job.status.is_terminal() {
+            kept.stages = Vec::new();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<JobId, (Instant, Job)>> {
+    fn with<T>(&self, job: &JobId, take: impl FnOnce(&Written) -> Option<T>) -> Option<T> {
+        self.lock()
+            .get(job)
+            .filter(|written| written.at.elapsed() < FRESH)
+            .and_then(take)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<JobId, Written>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

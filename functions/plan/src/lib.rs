@@ -84,21 +84,24 @@ impl Plan {
             return Ok((text.clone(), meta.clone()));
         }
         let bytes = self.objects.get(source).await?;
-        let article = job.article.clone();
-        // Taking a PDF apart is work for milliseconds to seconds: not on a thread that serves others.
-        let read = tokio::task::spawn_blocking(move || read(&article, &bytes, limit));
-        let article = read
-            .await
-            .map_err(|error| {
-                Failure::new(
-                    Code::InternalError,
-                    format!("reading the article ended early: {error}"),
-                )
-            })?
-            .map_err(|error| {
-                let code = Code::from_name(error.code()).unwrap_or(Code::UnreadableArticle);
-                Failure::new(code, error.to_string())
-            })?;
+        let article = if is_quick(name, &bytes) {
+            read(&job.article, &bytes, limit)
+        } else {
+            let article = job.article.clone();
+            // Taking a PDF apart is work for milliseconds to seconds: not on a thread that serves others.
+            tokio::task::spawn_blocking(move || read(&article, &bytes, limit))
+                .await
+                .map_err(|error| {
+                    Failure::new(
+                        Code::InternalError,
+                        format!("reading the article ended early: {error}"),
+                    )
+                })?
+        }
+        .map_err(|error| {
+            let code = Code::from_name(error.code()).unwrap_or(Code::UnreadableArticle);
+            Failure::new(code, error.to_string())
+        })?;
         let meta = ArticleMeta {
             title: meta.title.clone().or(article.title),
             language: meta.language.clone().or(article.language),
@@ -118,6 +121,12 @@ impl Plan {
         };
         Ok((text, meta))
     }
+}
+
+/// Whether an article is read faster than it could be handed to another thread.
+fn is_quick(name: &str, bytes: &[u8]) -> bool {
+    use articles::MediaType::{Markdown, PlainText};
+    bytes.len() <= 64 * 1024 && matches!(articles::MediaType::from_name(name), Some(PlainText | Markdown))
 }
 
 fn read(

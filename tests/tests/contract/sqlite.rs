@@ -97,9 +97,7 @@ async fn receive_all(queue: &SqliteQueue, name: &str) -> Vec<String> {
         if messages.is_empty() {
             return bodies;
         }
-        for message in messages {
-            queue.delete(&message).await.unwrap();
-            bodies.push(message.body);
-        }
+        bodies.extend(messages.iter().map(|message| message.body.clone()));
+        queue.delete(messages).await.unwrap();
     }
 }

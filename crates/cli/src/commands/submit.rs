@@ -61,8 +61,15 @@ enum Body {
     TooLarge(u64),
 }
 
-/// Files that are read and stored at once: they share the disk's syncs.
+/// Articles that are stored at once: they share the disk's syncs.
 const AT_ONCE: usize = 64;
+
+/// Files are read by the portion, for a thread of its own each: so many files at most, and no more than so
+/// many bytes (a larger file is a portion of its own), so that few of them are in memory.
+const PORTION_FILES: usize = 32;
+const PORTION_BYTES: u64 = 1024 * 1024;
+/// Portions that are in memory at once.
+const PORTIONS: usize = 4;
 
 impl Submitter<'_> {
     /// Submits everything, in order; `on_entry` hears of each article before its message is sent.
@@ -72,18 +79,15 @@ impl Submitter<'_> {
         mut on_entry: impl FnMut(&Entry),
     ) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        let mut submitted = stream::iter(inputs)
-            .map(|input| self.submit_file(input))
-            .buffered(AT_ONCE)
-            .ready_chunks(AT_ONCE);
-        while let Some(files) = submitted.next().await {
+        let mut submitted = stream::iter(portions(inputs))
+            .map(|portion| self.submit_portion(portion))
+            .buffered(PORTIONS);
+        while let Some(portion) = submitted.next().await {
             let mut messages = Vec::new();
-            for file in files {
-                for (entry, message) in file? {
-                    on_entry(&entry);
-                    entries.push(entry);
-                    messages.extend(message.map(Box::new).map(IntakeMessage::Submission));
-                }
+            for (entry, message) in portion? {
+                on_entry(&entry);
+                entries.push(entry);
+                messages.extend(message.map(Box::new).map(IntakeMessage::Submission));
             }
             if !messages.is_empty() {
                 self.machine.queue.send(Lane::Bulk, messages).await?;
@@ -92,21 +96,20 @@ impl Submitter<'_> {
         Ok(entries)
     }
 
-    async fn submit_file(&self, input: Input) -> Result<Vec<(Entry, Option<Submission>)>> {
+    async fn submit_portion(&self, inputs: Vec<Input>) -> Result<Vec<(Entry, Option<Submission>)>> {
         let limit = self
             .pipeline
             .settings
             .limits
             .article_bytes
             .unwrap_or(bedrock_diy_core::limits::ARTICLE_BYTES);
-        let ready = tokio::task::spawn_blocking(move || read(&input, limit))
-            .await
-            .map_err(|error| {
-                Failure::new(
-                    bedrock_diy_core::Code::InternalError,
-                    format!("reading a file ended early: {error}"),
-                )
-            })?;
+        let reading = move || inputs.iter().flat_map(|input| read(input, limit)).collect();
+        let ready: Vec<_> = tokio::task::spawn_blocking(reading).await.map_err(|error| {
+            Failure::new(
+                bedrock_diy_core::Code::InternalError,
+                format!("reading files ended early: {error}"),
+            )
+        })?;
         stream::iter(ready)
             .map(|article| async {
                 match article {
@@ -194,6 +197,24 @@ impl Submitter<'_> {
         };
         Ok(Article::new(ready.name, source))
     }
+}
+
+/// The inputs in order, cut into portions.
+fn portions(inputs: Vec<Input>) -> Vec<Vec<Input>> {
+    let mut portions: Vec<Vec<Input>> = Vec::new();
+    let mut bytes = 0;
+    for input in inputs {
+        let size = input.size.as_ref().copied().unwrap_or_default();
+        bytes += size;
+        match portions.last_mut() {
+            Some(portion) if portion.len() < PORTION_FILES && bytes <= PORTION_BYTES => portion.push(input),
+            _ => {
+                bytes = size;
+                portions.push(vec![input]);
+            }
+        }
+    }
+    portions
 }
 
 /// Reads a file: one article, or many where it is JSON or JSON Lines.
