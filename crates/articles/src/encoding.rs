@@ -67,7 +67,10 @@ pub(crate) fn is_control(byte: u8) -> bool {
 }
 
 fn has_many_controls(bytes: &[u8]) -> bool {
-    bytes.iter().filter(|&&byte| is_control(byte)).count() * 100 > bytes.len()
+    // Counted in bytes for as long as they can't overflow: many at once.
+    let controls = |chunk: &[u8]| chunk.iter().map(|&byte| u8::from(is_control(byte))).sum::<u8>();
+    let count: usize = bytes.chunks(u8::MAX.into()).map(|chunk| usize::from(controls(chunk))).sum();
+    count * 100 > bytes.len()
 }
 
 /// The encoding of bytes without a byte order mark; `None` if they look like binary data.

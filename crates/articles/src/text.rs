@@ -26,6 +26,9 @@ pub(crate) fn read_markdown(source: &Source<'_>) -> Result<Article, ReadError> {
 /// The control characters U+0080 to U+009F are none in practice: they are the quotation marks and dashes of
 /// windows-1252, in a text that somebody took for Latin-1 on its way. They become what they were.
 pub(crate) fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
+    if is_surely_clean(text.as_bytes()) {
+        return text;
+    }
     let Some(first) = text.find(|c: char| c.is_control() && c != '\n' && c != '\t') else {
         return text;
     };
@@ -44,6 +47,15 @@ pub(crate) fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
         }
     }
     Cow::Owned(cleaned)
+}
+
+/// Whether no byte is a control character or may begin one (those after ASCII begin with C2): most texts, and
+/// many bytes at once are looked at faster than one character after the other.
+fn is_surely_clean(bytes: &[u8]) -> bool {
+    let is_suspect = |byte: u8| (byte < b' ' && byte != b'\n' && byte != b'\t') || byte == 0x7f || byte == 0xc2;
+    !bytes
+        .chunks(64)
+        .any(|chunk| chunk.iter().fold(false, |found, byte| found | is_suspect(*byte)))
 }
 
 /// A title on one line: white space collapsed, control characters gone, `…` for what is too long to be a title;

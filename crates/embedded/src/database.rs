@@ -265,10 +265,11 @@ fn connect(path: &Path) -> Result<Connection> {
 fn prepare(connection: &mut Connection) -> Result<()> {
     let set_up = |connection: &mut Connection| -> rusqlite::Result<i64> {
         // FULL: a commit is on the disk when it returns. The write-ahead log is folded back every
-        // 16 MB: seldom enough to write a page once for many changes of it.
+        // 40 MB: seldom enough to write a page once for many changes of it. The cache holds the pages that
+        // are written to; not more, because SQLite looks through all of it when a page was split.
         connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
-             PRAGMA journal_size_limit = 33554432; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 10000;
+             PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
         )?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
