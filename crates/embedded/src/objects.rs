@@ -18,10 +18,7 @@ use bedrock_diy_core::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::{
-    database::{Database, failure},
-    recent::RecentObjects,
-};
+use crate::database::{Database, failure};
 
 /// Up to this size an object lies in the database, where it is written and synced together with
 /// everything else; `SQLite` reads blobs of this size faster than a file system opens files
@@ -35,7 +32,6 @@ pub struct SqliteObjects {
     files: Arc<PathBuf>,
     synced: SyncedFolders,
     folders: Folders,
-    recent: RecentObjects,
 }
 
 /// Folders of files whose own names are known to be on the disk: each is synced into the folder above
@@ -64,7 +60,6 @@ impl SqliteObjects {
             files: Arc::new(files),
             synced: SyncedFolders::default(),
             folders: Folders::default(),
-            recent: RecentObjects::default(),
         }
     }
 
@@ -99,7 +94,7 @@ impl SqliteObjects {
     /// Keeps a stage's output in memory, now that it is stored: the next stage reads it.
     pub(crate) fn keep_recent(&self, object: &ObjectRef, body: &Body) {
         if let Body::Inline(bytes) = body {
-            self.recent.keep(object, Arc::clone(bytes));
+            self.database.recent().objects.keep(object, Arc::clone(bytes));
         }
     }
 
@@ -137,7 +132,7 @@ impl Objects for SqliteObjects {
     }
 
     async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>> {
-        if let Some(bytes) = self.recent.get(object) {
+        if let Some(bytes) = self.database.recent().objects.get(object) {
             return Ok(bytes.to_vec());
         }
         let (folder, name) = split_key(&object.key);
@@ -166,7 +161,10 @@ impl Objects for SqliteObjects {
             Some((Some(bytes), _)) => {
                 // What has no version could have been replaced since it was read here.
                 if object.version.is_some() {
-                    self.recent.keep(object, bytes.as_slice().into());
+                    self.database
+                        .recent()
+                        .objects
+                        .keep(object, bytes.as_slice().into());
                 }
                 Ok(bytes)
             }
