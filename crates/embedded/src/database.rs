@@ -15,8 +15,6 @@ use bedrock_diy_core::{Code, Failure, error::Result};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use crate::recent::Recent;
-
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The layout of the tables; a data folder of another one is refused, not guessed at.
@@ -41,7 +39,6 @@ const STATEMENTS: usize = 128;
 pub struct Database {
     writer: Sender<Box<dyn Operation>>,
     readers: Arc<[Mutex<Connection>]>,
-    recent: Arc<Recent>,
 }
 
 /// What the writer is asked to do. Whatever becomes of it, its caller is told.
@@ -122,7 +119,6 @@ impl Database {
         Ok(Self {
             writer: sender,
             readers: readers.into(),
-            recent: Arc::default(),
         })
     }
 
@@ -157,11 +153,6 @@ impl Database {
     /// less than handing it to another thread would.
     pub fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         read(&self.reader())
-    }
-
-    /// What was written or read lately.
-    pub(crate) fn recent(&self) -> &Recent {
-        &self.recent
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {

@@ -17,6 +17,7 @@ use crate::{
     database::{Database, failure, from_json, to_json},
     history, memo,
     objects::{self, Body, Folders, SqliteObjects},
+    recent::RecentJobs,
 };
 
 /// Jobs, stages and events in `SQLite`.
@@ -24,6 +25,7 @@ use crate::{
 pub struct SqliteJobs {
     database: Database,
     objects: SqliteObjects,
+    recent: RecentJobs,
 }
 
 /// Which jobs to list.
@@ -54,7 +56,11 @@ impl SqliteJobs {
     /// On this database, with outputs in these objects.
     #[must_use]
     pub fn new(database: Database, objects: SqliteObjects) -> Self {
-        Self { database, objects }
+        Self {
+            database,
+            objects,
+            recent: RecentJobs::default(),
+        }
     }
 
     /// Lists jobs, the newest first.
@@ -169,12 +175,12 @@ impl Jobs for SqliteJobs {
             })
             .await?;
         let (Accepted::New(job) | Accepted::Already(job)) = &accepted;
-        self.database.recent().jobs.keep(job, None);
+        self.recent.keep(job, None);
         Ok(accepted)
     }
 
     async fn read(&self, job: &JobId) -> Result<Option<Job>> {
-        if let Some(job) = self.database.recent().jobs.get(job) {
+        if let Some(job) = self.recent.get(job) {
             return Ok(Some(job));
         }
         let json = self.database.read(|connection| select_job(connection, job))?;
@@ -187,37 +193,31 @@ impl Jobs for SqliteJobs {
         // Shared, not moved: what is made on one thread and dropped on another is slow to free.
         let writing = Arc::new((change, output));
         let (written, folders) = (Arc::clone(&writing), self.objects.folders());
-        let done = self
+        let stale = self
             .database
             .write(move |connection| {
                 let (change, output) = &*written;
                 let Some(seq) = update(connection, change, &document)? else {
-                    return stored(connection, &change.job.job_id).map(Err);
+                    return stored(connection, &change.job.job_id).map(Some);
                 };
-                write_along(connection, &folders, seq, change, output.as_ref()).map(Ok)
+                write_along(connection, &folders, seq, change, output.as_ref())?;
+                Ok(None)
             })
             .await?;
-        let recent = self.database.recent();
-        let kept = match done {
-            Ok(kept) => kept,
-            Err(job) => {
-                recent.jobs.keep(&job, None);
-                return Ok(Applied::Stale(job));
-            }
-        };
+        if let Some(job) = stale {
+            self.recent.keep(&job, None);
+            return Ok(Applied::Stale(job));
+        }
         let (change, output) = Arc::unwrap_or_clone(writing);
-        recent.jobs.keep(&change.job, change.stage);
+        self.recent.keep(&change.job, change.stage);
         if let Some((object, body)) = &output {
             self.objects.keep_recent(object, body);
-        }
-        if let (Some(kept), Some(entry)) = (kept, change.memo) {
-            memo::remember(recent, kept, entry);
         }
         Ok(Applied::Done(change.job))
     }
 
     async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>> {
-        if let Some(stages) = self.database.recent().jobs.stages(job) {
+        if let Some(stages) = self.recent.stages(job) {
             return Ok(stages);
         }
         let stages = self.changes(job, 0, usize::MAX >> 1, "stage")?;
@@ -264,35 +264,30 @@ fn update(connection: &Connection, change: &Change, document: &str) -> Result<Op
     updated().map_err(|error| failure(&error))
 }
 
-/// Writes everything of a change but the job itself.
+/// Everything of a change but the job itself.
 fn write_along(
     connection: &Connection,
     folders: &Folders,
     seq: i64,
     change: &Change,
     output: Option<&(ObjectRef, Body)>,
-) -> Result<Option<memo::Kept>> {
+) -> Result<()> {
     insert_change(connection, seq, change)?;
     if let Some((object, body)) = output {
         objects::put(connection, folders, object, body)?;
     }
+    if let Some(entry) = &change.memo {
+        memo::keep(connection, folders, entry)?;
+    }
     if let Some(exchange) = &change.exchange {
         history::append(connection, exchange)?;
     }
-    change
-        .memo
-        .as_ref()
-        .map(|entry| memo::keep(connection, folders, entry))
-        .transpose()
+    Ok(())
 }
 
 fn insert_change(connection: &Connection, seq: i64, change: &Change) -> Result<()> {
     let events = to_json("list of events", &change.events)?;
-    let stage = change
-        .stage
-        .as_ref()
-        .map(|stage| to_json("stage", stage))
-        .transpose()?;
+    let stage = change.stage.as_ref().map(|stage| to_json("stage", stage)).transpose()?;
     connection
         .prepare_cached("INSERT INTO changes (job, number, events, stage) VALUES (?1, ?2, ?3, ?4)")
         .and_then(|mut insert| insert.execute((seq, change.job.version, events, stage)))

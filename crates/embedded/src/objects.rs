@@ -18,7 +18,10 @@ use bedrock_diy_core::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::database::{Database, failure};
+use crate::{
+    database::{Database, failure},
+    recent::RecentObjects,
+};
 
 /// Up to this size an object lies in the database, where it is written and synced together with
 /// everything else; `SQLite` reads blobs of this size faster than a file system opens files
@@ -32,6 +35,7 @@ pub struct SqliteObjects {
     files: Arc<PathBuf>,
     synced: SyncedFolders,
     folders: Folders,
+    recent: RecentObjects,
 }
 
 /// Folders of files whose own names are known to be on the disk: each is synced into the folder above
@@ -60,6 +64,7 @@ impl SqliteObjects {
             files: Arc::new(files),
             synced: SyncedFolders::default(),
             folders: Folders::default(),
+            recent: RecentObjects::default(),
         }
     }
 
@@ -94,7 +99,7 @@ impl SqliteObjects {
     /// Keeps a stage's output in memory, now that it is stored: the next stage reads it.
     pub(crate) fn keep_recent(&self, object: &ObjectRef, body: &Body) {
         if let Body::Inline(bytes) = body {
-            self.database.recent().objects.keep(object, Arc::clone(bytes));
+            self.recent.keep(object, Arc::clone(bytes));
         }
     }
 
@@ -132,7 +137,7 @@ impl Objects for SqliteObjects {
     }
 
     async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>> {
-        if let Some(bytes) = self.database.recent().objects.get(object) {
+        if let Some(bytes) = self.recent.get(object) {
             return Ok(bytes.to_vec());
         }
         let (folder, name) = split_key(&object.key);
@@ -161,10 +166,7 @@ impl Objects for SqliteObjects {
             Some((Some(bytes), _)) => {
                 // What has no version could have been replaced since it was read here.
                 if object.version.is_some() {
-                    self.database
-                        .recent()
-                        .objects
-                        .keep(object, bytes.as_slice().into());
+                    self.recent.keep(object, bytes.as_slice().into());
                 }
                 Ok(bytes)
             }

@@ -2,32 +2,17 @@
 //! commit of another, and an article's next stage reads what its last one wrote.
 
 use std::{
-    collections::HashMap,
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use bedrock_diy_core::{
-    JobId,
-    article::ObjectRef,
-    error::Result,
-    job::Job,
-    stage::{MemoEntry, StageRecord},
-};
+use bedrock_diy_core::{JobId, article::ObjectRef, job::Job, stage::StageRecord};
 use lru::LruCache;
 
-/// What everybody who works on the same database has in common.
-#[derive(Debug, Default)]
-pub(crate) struct Recent {
-    pub(crate) objects: RecentObjects,
-    pub(crate) jobs: RecentJobs,
-    pub(crate) memo: RecentMemo,
-}
-
 /// Objects that do not change any more: versions of articles, outputs of stages.
-#[derive(Debug)]
-pub(crate) struct RecentObjects(Mutex<Objects>);
+#[derive(Debug, Clone)]
+pub(crate) struct RecentObjects(Arc<Mutex<Objects>>);
 
 #[derive(Debug)]
 struct Objects {
@@ -39,8 +24,8 @@ struct Objects {
 const OBJECT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Jobs as this process wrote them last.
-#[derive(Debug)]
-pub(crate) struct RecentJobs(Mutex<LruCache<JobId, Written>>);
+#[derive(Debug, Clone)]
+pub(crate) struct RecentJobs(Arc<Mutex<LruCache<JobId, Written>>>);
 
 #[derive(Debug)]
 struct Written {
@@ -56,11 +41,6 @@ const JOBS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 /// Another process may change a job, too (cancel it): that is seen after so long at the latest. A change
 /// of ours is refused at once, as it would be if the other one came just after the read.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// The memo's entries that are not in the order of their keys yet, by their keys; none where they are to
-/// be read.
-#[derive(Debug, Default)]
-pub(crate) struct RecentMemo(Mutex<Option<HashMap<String, MemoEntry>>>);
 
 impl RecentObjects {
     pub(crate) fn get(&self, object: &ObjectRef) -> Option<Arc<[u8]>> {
@@ -87,10 +67,10 @@ impl RecentObjects {
 
 impl Default for RecentObjects {
     fn default() -> Self {
-        Self(Mutex::new(Objects {
+        Self(Arc::new(Mutex::new(Objects {
             kept: LruCache::unbounded(),
             bytes: 0,
-        }))
+        })))
     }
 }
 
@@ -138,43 +118,7 @@ impl RecentJobs {
 
 impl Default for RecentJobs {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(JOBS)))
-    }
-}
-
-impl RecentMemo {
-    /// The entry under this key. `read` reads all entries that are stored.
-    pub(crate) fn find(
-        &self,
-        memo_key: &str,
-        read: impl FnOnce() -> Result<Vec<MemoEntry>>,
-    ) -> Result<Option<MemoEntry>> {
-        let mut kept = self.lock();
-        let entries = match &mut *kept {
-            Some(entries) => entries,
-            nothing => {
-                let entries = read()?.into_iter().map(|entry| (entry.memo_key.clone(), entry));
-                nothing.insert(entries.collect())
-            }
-        };
-        Ok(entries.get(memo_key).cloned())
-    }
-
-    /// Keeps an entry that is stored.
-    pub(crate) fn keep(&self, entry: MemoEntry) {
-        // Where they were never read, or are to be read again, this one will be among them.
-        if let Some(entries) = &mut *self.lock() {
-            entries.insert(entry.memo_key.clone(), entry);
-        }
-    }
-
-    /// They lie where their order is now: those that have come since are to be read.
-    pub(crate) fn forget(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<HashMap<String, MemoEntry>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(Arc::new(Mutex::new(LruCache::new(JOBS))))
     }
 }
 
@@ -207,9 +151,7 @@ mod tests {
         recent.keep(&object(1), bytes.clone());
         assert!(recent.get(&object(0)).is_some());
         recent.keep(&object(4), bytes);
-        let kept: Vec<_> = (0..5)
-            .filter(|number| recent.get(&object(*number)).is_some())
-            .collect();
+        let kept: Vec<_> = (0..5).filter(|number| recent.get(&object(*number)).is_some()).collect();
         assert_eq!(kept, [0, 1, 3, 4]);
         recent.keep(&object(5), vec![0; OBJECT_BYTES + 1].into());
         assert!(recent.get(&object(5)).is_none(), "too large to be kept");

@@ -72,8 +72,7 @@ CREATE TABLE objects (
 );
 CREATE UNIQUE INDEX objects_by_key ON objects (folder, name, version);
 
--- Keys are hashes, so each row lands on another page: they come by the thousand, in the order of their
--- keys, from where they are added as they are made.
+-- Keys are hashes, so each new row lands on another page: short rows make few pages.
 CREATE TABLE memo (
     memo_key           BLOB PRIMARY KEY,
     folder             INTEGER NOT NULL,
@@ -84,17 +83,6 @@ CREATE TABLE memo (
     cache_read_tokens  INTEGER NOT NULL,
     cache_write_tokens INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE memo_recent (
-    seq                INTEGER PRIMARY KEY,
-    memo_key           BLOB NOT NULL,
-    folder             INTEGER NOT NULL,
-    name               TEXT NOT NULL,
-    size               INTEGER NOT NULL,
-    input_tokens       INTEGER NOT NULL,
-    output_tokens      INTEGER NOT NULL,
-    cache_read_tokens  INTEGER NOT NULL,
-    cache_write_tokens INTEGER NOT NULL
-);
 
 CREATE TABLE chat_history (
     project_id TEXT NOT NULL,
