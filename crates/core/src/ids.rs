@@ -1,25 +1,28 @@
 //! Names of things: what they may look like, and where they come from.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use crate::error::{Code, Failure, Result};
 
-/// Declares a string id that is checked when it is made and when it is read.
+/// Declares a string id that is checked when it is made and when it is read. Clones share the string: jobs,
+/// events and records carry the same ids about.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and takes the id. Fails with [`Code::InvalidRequest`], saying what is allowed.
             pub fn new(id: impl Into<String>) -> Result<Self> {
                 let id = id.into();
                 match $check(&id) {
-                    Ok(()) => Ok(Self(id)),
+                    Ok(()) => Ok(Self(id.into())),
                     Err(rule) => Err(Failure::new(
                         Code::InvalidRequest,
                         format!("{:?} can't be a {}: it {rule}", shortened(&id), $what),
@@ -50,7 +53,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.as_str().to_owned()
             }
         }
 
@@ -128,7 +131,7 @@ impl JobId {
     #[must_use]
     pub fn fresh(now: crate::time::Timestamp, randomness: u128) -> Self {
         let millis = u64::try_from(now.millis()).unwrap_or(0);
-        Self(Ulid::from_parts(millis, randomness).to_string())
+        Self(Ulid::from_parts(millis, randomness).to_string().into())
     }
 
     /// The first 128 bits of SHA-256 over the parts, each with its length in front, so that no two
@@ -142,7 +145,7 @@ impl JobId {
         let digest = hash.finalize();
         let mut bits = [0; 16];
         bits.copy_from_slice(&digest[..16]);
-        Self(Ulid::from(u128::from_be_bytes(bits)).to_string())
+        Self(Ulid::from(u128::from_be_bytes(bits)).to_string().into())
     }
 }
 
