@@ -69,7 +69,10 @@ pub(crate) fn is_control(byte: u8) -> bool {
 fn has_many_controls(bytes: &[u8]) -> bool {
     // Counted in bytes for as long as they can't overflow: many at once.
     let controls = |chunk: &[u8]| chunk.iter().map(|&byte| u8::from(is_control(byte))).sum::<u8>();
-    let count: usize = bytes.chunks(u8::MAX.into()).map(|chunk| usize::from(controls(chunk))).sum();
+    let count: usize = bytes
+        .chunks(u8::MAX.into())
+        .map(|chunk| usize::from(controls(chunk)))
+        .sum();
     count * 100 > bytes.len()
 }
 

@@ -52,7 +52,8 @@ pub(crate) fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
 /// Whether no byte is a control character or may begin one (those after ASCII begin with C2): most texts, and
 /// many bytes at once are looked at faster than one character after the other.
 fn is_surely_clean(bytes: &[u8]) -> bool {
-    let is_suspect = |byte: u8| (byte < b' ' && byte != b'\n' && byte != b'\t') || byte == 0x7f || byte == 0xc2;
+    let is_suspect =
+        |byte: u8| (byte < b' ' && byte != b'\n' && byte != b'\t') || byte == 0x7f || byte == 0xc2;
     !bytes
         .chunks(64)
         .any(|chunk| chunk.iter().fold(false, |found, byte| found | is_suspect(*byte)))

@@ -91,7 +91,8 @@ fn walk(root: &Path, folder: &Path, ours: &HashSet<PathBuf>, inputs: &mut Vec<In
             .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         // A link to a folder is not followed: it may lead back up.
         let metadata = fs::symlink_metadata(&path);
-        let (is_folder, is_link) = metadata.map_or((false, false), |found| (found.is_dir(), found.is_symlink()));
+        let (is_folder, is_link) =
+            metadata.map_or((false, false), |found| (found.is_dir(), found.is_symlink()));
         if hidden || is_ours(&path, is_link) {
             continue;
         }

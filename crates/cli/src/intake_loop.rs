@@ -101,13 +101,7 @@ impl IntakeLoop {
     /// Handles a message, and returns it where it is to be deleted. Fails where what became of it can't be
     /// noted in the queue: it is received again then.
     async fn one(&self, lane: Lane, message: Message) -> Result<Option<Message>> {
-        let parsed = serde_json::from_str::<IntakeMessage>(&message.body).map_err(|error| {
-            Failure::new(
-                Code::InvalidRequest,
-                format!("the message is none that intake knows: {error}"),
-            )
-        });
-        let handled = match parsed.clone() {
+        let handled = match parse(&message) {
             // On the heap: a batch holds many of them at once.
             Ok(message) => guarded(Box::pin(self.intake.handle(lane, message)))
                 .await
@@ -126,7 +120,7 @@ impl IntakeLoop {
             }
             Err(failure) => failure,
         };
-        if let Ok(parsed) = parsed {
+        if let Ok(parsed) = parse(&message) {
             match guarded(self.intake.give_up(lane, parsed, &failure)).await {
                 Ok(()) => {}
                 Err(again) if again.code.class() == Class::Retryable => {
@@ -150,6 +144,15 @@ impl IntakeLoop {
         let pause = i64::try_from(Backoff::after(message.throttles).as_millis()).unwrap_or(i64::MAX);
         self.queue.give_back(message, pause, false).await
     }
+}
+
+fn parse(message: &Message) -> Result<IntakeMessage> {
+    serde_json::from_str(&message.body).map_err(|error| {
+        Failure::new(
+            Code::InvalidRequest,
+            format!("the message is none that intake knows: {error}"),
+        )
+    })
 }
 
 /// A panic over one message is that message's failure, as a Lambda that dies is.

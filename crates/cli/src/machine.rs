@@ -236,13 +236,13 @@ impl Function for Finish {
 
 #[async_trait]
 impl<F: Function> TaskHandler for Handler<F> {
-    async fn handle(&self, input: Value) -> TaskOutcome {
+    async fn handle(&self, input: &Value) -> TaskOutcome {
         // Names that begin with `States.` are the engine's own.
         let no_cursor = |error: serde_json::Error| TaskError {
             error: Code::InternalError.as_str().to_owned(),
             cause: format!("the cursor is none: {error}"),
         };
-        let cursor = serde_json::from_value(input).map_err(no_cursor)?;
+        let cursor = Cursor::deserialize(input).map_err(no_cursor)?;
         match self.0.call(cursor).await {
             Ok(cursor) => serde_json::to_value(cursor).map_err(no_cursor),
             Err(failure) => Err(TaskError {
@@ -283,7 +283,7 @@ mod tests {
 
     #[async_trait]
     impl TaskHandler for Fails {
-        async fn handle(&self, _: Value) -> TaskOutcome {
+        async fn handle(&self, _: &Value) -> TaskOutcome {
             Err(TaskError {
                 error: self.0.as_str().to_owned(),
                 cause: format!("it is meant to fail with {}", self.0),

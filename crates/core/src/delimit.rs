@@ -12,7 +12,10 @@ use sha2::{Digest, Sha256};
 pub fn delimited(kind: &str, text: &str) -> String {
     let mark = mark(kind, text);
     let line_end = if text.ends_with('\n') { "" } else { "\n" };
-    format!("<{kind}-{mark}>\n{text}{line_end}</{kind}-{mark}>")
+    let parts = [
+        "<", kind, "-", &mark, ">\n", text, line_end, "</", kind, "-", &mark, ">",
+    ];
+    parts.concat()
 }
 
 /// How many hexadecimal digits a mark has: 64 bits, more than anybody can search through for a text that

@@ -203,12 +203,17 @@ pub(crate) fn corrupt(what: &str, error: &serde_json::Error) -> Failure {
 
 /// Writes a document as JSON.
 pub(crate) fn to_json<T: serde::Serialize>(what: &str, document: &T) -> Result<String> {
-    serde_json::to_string(document).map_err(|error| {
-        Failure::new(
-            Code::InternalError,
-            format!("a {what} can't be written as JSON: {error}"),
-        )
-    })
+    // Most documents have some hundred bytes: grown from nothing, they would be copied again and again.
+    let mut json = Vec::with_capacity(1_536);
+    let written = serde_json::to_writer(&mut json, document).map_err(|error| error.to_string());
+    written
+        .and_then(|()| String::from_utf8(json).map_err(|error| error.to_string()))
+        .map_err(|error| {
+            Failure::new(
+                Code::InternalError,
+                format!("a {what} can't be written as JSON: {error}"),
+            )
+        })
 }
 
 /// Reads a document from JSON.

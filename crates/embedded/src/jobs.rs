@@ -287,7 +287,11 @@ fn write_along(
 
 fn insert_change(connection: &Connection, seq: i64, change: &Change) -> Result<()> {
     let events = to_json("list of events", &change.events)?;
-    let stage = change.stage.as_ref().map(|stage| to_json("stage", stage)).transpose()?;
+    let stage = change
+        .stage
+        .as_ref()
+        .map(|stage| to_json("stage", stage))
+        .transpose()?;
     connection
         .prepare_cached("INSERT INTO changes (job, number, events, stage) VALUES (?1, ?2, ?3, ?4)")
         .and_then(|mut insert| insert.execute((seq, change.job.version, events, stage)))

@@ -151,7 +151,9 @@ mod tests {
         recent.keep(&object(1), bytes.clone());
         assert!(recent.get(&object(0)).is_some());
         recent.keep(&object(4), bytes);
-        let kept: Vec<_> = (0..5).filter(|number| recent.get(&object(*number)).is_some()).collect();
+        let kept: Vec<_> = (0..5)
+            .filter(|number| recent.get(&object(*number)).is_some())
+            .collect();
         assert_eq!(kept, [0, 1, 3, 4]);
         recent.keep(&object(5), vec![0; OBJECT_BYTES + 1].into());
         assert!(recent.get(&object(5)).is_none(), "too large to be kept");

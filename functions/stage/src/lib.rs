@@ -161,7 +161,7 @@ impl Stage {
     }
 
     fn check_budget(&self, job: &Job, prepared: &Prepared) -> Result<()> {
-        let Some(budget) = prepared.settings.limits.cost_per_article else {
+        let Some(budget) = prepared.pipeline.settings.limits.cost_per_article else {
             return Ok(());
         };
         let input = Usage {

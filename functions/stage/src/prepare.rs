@@ -12,7 +12,6 @@ use bedrock_diy_core::{
     limits, memo,
     model::ModelRequest,
     pipeline::PipelineRevision,
-    project::Settings,
     render::{self, Needs, Variables},
 };
 
@@ -21,7 +20,7 @@ use crate::{Stage, cards::Card};
 /// A stage, ready to be asked.
 pub(crate) struct Prepared {
     pub(crate) card: Arc<Card>,
-    pub(crate) settings: Settings,
+    pub(crate) pipeline: Arc<PipelineRevision>,
     pub(crate) request: ModelRequest,
     pub(crate) memo_key: String,
     pub(crate) deadline: Duration,
@@ -136,10 +135,10 @@ impl Stage {
             input_tokens,
             stage,
             deadline: Duration::from_secs(u64::from(seconds)),
-            settings: settings.clone(),
             card,
             request,
             next_card,
+            pipeline,
         })
     }
 

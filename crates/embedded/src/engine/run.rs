@@ -23,7 +23,7 @@ use crate::{
 #[async_trait]
 pub trait TaskHandler: Send + Sync {
     /// Takes a state's input and returns its result.
-    async fn handle(&self, input: Value) -> TaskOutcome;
+    async fn handle(&self, input: &Value) -> TaskOutcome;
 }
 
 /// Hears of executions that end as FAILED: what a rule on Step Functions' status changes is on AWS.
@@ -314,7 +314,7 @@ impl Engine {
             });
         };
         // A panic in one article's handler is that article's error, as a Lambda that dies is.
-        let handled = AssertUnwindSafe(handler.handle(input.clone())).catch_unwind();
+        let handled = AssertUnwindSafe(handler.handle(input)).catch_unwind();
         match time::timeout(Duration::from_secs(timeout_seconds), handled).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(TaskError {
@@ -355,8 +355,8 @@ mod tests {
 
     #[async_trait]
     impl<F: Fn(Value) -> TaskOutcome + Send + Sync> TaskHandler for Handler<F> {
-        async fn handle(&self, input: Value) -> TaskOutcome {
-            (self.0)(input)
+        async fn handle(&self, input: &Value) -> TaskOutcome {
+            (self.0)(input.clone())
         }
     }
 
@@ -496,10 +496,10 @@ mod tests {
 
     #[async_trait]
     impl TaskHandler for Held {
-        async fn handle(&self, input: Value) -> TaskOutcome {
+        async fn handle(&self, input: &Value) -> TaskOutcome {
             self.entered.notify_one();
             self.released.notified().await;
-            Ok(input)
+            Ok(input.clone())
         }
     }
 
