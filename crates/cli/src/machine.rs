@@ -4,15 +4,15 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bedrock_diy_core::{
-    Code,
+    Code, Failure,
     catalogue::Catalogue,
     cursor::{CaughtError, Cursor},
     error::Result,
-    ports::{Clock, Model},
+    ports::Model,
 };
 use bedrock_diy_embedded::{
     ConcurrencyLimit, DataFolder, Database, EmbeddedBus, ExecutionStore, MemoryQuota, SqliteHistory,
-    SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue, SystemClock,
+    SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue, SystemClock, Turns,
     engine::{Engine, FailedExecution, OnFailed, StateMachine, TaskError, TaskHandler, TaskOutcome},
 };
 use bedrock_diy_finish::Finish;
@@ -21,7 +21,7 @@ use bedrock_diy_plan::Plan;
 use bedrock_diy_stage::{Ports, Stage};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::intake_loop::IntakeLoop;
 
@@ -30,6 +30,9 @@ const STATE_MACHINE: &str = include_str!("../../../statemachine/article.asl.json
 /// How long work that has begun may go on after a stop, so that an answer which is being paid for is
 /// kept.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Threads that work jobs, at most: more would wait for the one that writes.
+const ENGINES: usize = 4;
 
 /// The ports over one data folder.
 #[derive(Debug, Clone)]
@@ -78,13 +81,13 @@ impl Machine {
         })
     }
 
-    /// The workers over these ports: intake, and the engine with its handlers. At most `concurrency`
-    /// model calls are in flight.
+    /// The workers over these ports: intake, and the engines with their handlers. At most `concurrency`
+    /// model calls are in flight. `model` makes a model for each thread.
     ///
     /// Whoever calls this holds the data folder's lock.
     pub fn workers(
         &self,
-        model: Arc<dyn Model>,
+        model: impl Fn() -> Arc<dyn Model>,
         default_model: String,
         concurrency: usize,
     ) -> Result<Workers> {
@@ -97,6 +100,7 @@ impl Machine {
             clock: self.clock.clone(),
             default_model,
         };
+        let quota = Arc::new(MemoryQuota::new(self.catalogue.clone()));
         let plan = Plan {
             projects: intake.projects.clone(),
             jobs: intake.jobs.clone(),
@@ -110,39 +114,42 @@ impl Machine {
             bus: intake.bus.clone(),
             clock: self.clock.clone(),
         };
-        let turns = Arc::new(ConcurrencyLimit::new(model, concurrency));
-        let ports = Ports {
+        let turns = Arc::new(Turns::new(concurrency));
+        let ports = |model| Ports {
             projects: intake.projects.clone(),
             jobs: intake.jobs.clone(),
             objects: intake.objects.clone(),
             memo: Arc::new(SqliteMemo::new(self.database.clone(), self.objects.clone())),
             history: Arc::new(SqliteHistory::new(self.database.clone())),
-            model: turns.clone(),
-            quota: Arc::new(MemoryQuota::new(self.catalogue.clone())),
+            model: Arc::new(ConcurrencyLimit::new(model, turns.clone())),
+            quota: quota.clone(),
             bus: intake.bus.clone(),
             clock: self.clock.clone(),
         };
-        let stage = Stage::new(ports, self.catalogue.clone());
-        let handlers: [(&str, Arc<dyn TaskHandler>); 3] = [
-            ("${PlanFunctionArn}", Arc::new(Handler(plan))),
-            ("${StageFunctionArn}", Arc::new(Handler(stage))),
-            ("${FinishFunctionArn}", Arc::new(Handler(finish.clone()))),
-        ];
-        let handlers: HashMap<_, _> = handlers
-            .into_iter()
-            .map(|(name, handler)| (name.to_owned(), handler))
-            .collect();
+        let close = Arc::new(CloseJob(finish.clone()));
+        let (plan, finish): (Arc<dyn TaskHandler>, Arc<dyn TaskHandler>) =
+            (Arc::new(Handler(plan)), Arc::new(Handler(finish)));
         // Twice as many jobs as calls: while one job's output goes to the disk, another asks the model.
         // Not more: a stage's time runs while it waits for its turn, which here is about one call.
         let at_once = concurrency * 2;
-        let machine = StateMachine::parse(STATE_MACHINE)?;
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let close = Arc::new(CloseJob(finish));
-        let engine = Engine::new(machine, handlers, close, self.executions.clone(), clock, at_once)?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let engines = threads.min(ENGINES).min(at_once);
+        let engine = |number| {
+            let stage = Stage::new(ports(model()), self.catalogue.clone());
+            let handlers = HashMap::from([
+                ("${PlanFunctionArn}".to_owned(), plan.clone()),
+                ("${StageFunctionArn}".to_owned(), Arc::new(Handler(stage))),
+                ("${FinishFunctionArn}".to_owned(), finish.clone()),
+            ]);
+            let share = (at_once + number) / engines;
+            let machine = StateMachine::parse(STATE_MACHINE)?;
+            let (store, clock) = (self.executions.clone(), self.clock.clone());
+            Engine::new(machine, handlers, close.clone(), store, clock, share).map(Arc::new)
+        };
         Ok(Workers {
             machine: self.clone(),
+            engines: (0..engines).map(engine).collect::<Result<_>>()?,
             intake: IntakeLoop::new(intake, self.queue.clone()),
-            engine: Arc::new(engine),
             turns,
         })
     }
@@ -152,8 +159,8 @@ impl Machine {
 pub struct Workers {
     machine: Machine,
     intake: IntakeLoop,
-    engine: Arc<Engine>,
-    turns: Arc<ConcurrencyLimit>,
+    engines: Vec<Arc<Engine>>,
+    turns: Arc<Turns>,
 }
 
 impl Workers {
@@ -165,7 +172,11 @@ impl Workers {
             tracing::info!(messages, executions, "going on with what was left");
         }
         let intake = self.intake.run(stop.clone());
-        let engine = self.engine.run(stop.clone(), GRACE);
+        let engines = self.engines.into_iter().map(|engine| {
+            let stop = stop.clone();
+            on_thread("engine", move || engine.run(stop, GRACE))
+        });
+        let engines = futures_util::future::try_join_all(engines);
         let (turns, mut stopped) = (self.turns, stop);
         // Calls in flight are paid: they may end. No other begins.
         let close = async move {
@@ -173,8 +184,43 @@ impl Workers {
             turns.close();
             Ok(())
         };
-        tokio::try_join!(intake, engine, close).map(|_| ())
+        tokio::try_join!(intake, engines, close).map(|_| ())
     }
+}
+
+/// Runs what `work` begins on a thread with a runtime of its own.
+///
+/// What belongs to one job is made and freed on one thread that way, and its connections are that thread's:
+/// on a runtime of many threads, a fifth of a call's time goes to threads that get in each other's way.
+async fn on_thread<F: Future<Output = Result<()>>>(
+    name: &str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<()> {
+    let ended_early = || {
+        Failure::new(
+            Code::InternalError,
+            "a worker's thread ended early; the log says why",
+        )
+    };
+    let no_thread = |error: std::io::Error| {
+        Failure::new(
+            Code::StorageUnavailable,
+            format!("no thread for the workers: {error}"),
+        )
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(no_thread)?;
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            // Nobody listens where the others have failed already.
+            let _ = ended.send(runtime.block_on(work()));
+        })
+        .map_err(no_thread)?;
+    end.await.map_err(|_| ended_early())?
 }
 
 /// Closes the job of an execution that ended as FAILED without doing so, as the rule on Step Functions'
@@ -263,7 +309,7 @@ mod tests {
         intake::Lane,
         job::{Job, JobStatus, NewJob},
         pipeline::{PipelineCard, PipelineRevision},
-        ports::{Executions, Jobs},
+        ports::{Clock, Executions, Jobs},
         project::Settings,
         time::Timestamp,
     };

@@ -14,7 +14,7 @@ use bedrock_diy_core::{
     model::{ModelAnswer, ModelRequest},
     ports::{DeltaSink, Model},
 };
-use tokio::sync::OnceCell;
+use tokio::{runtime::Handle, sync::OnceCell};
 
 use crate::project_files::ProjectFiles;
 
@@ -93,26 +93,50 @@ async fn decide(default: &str, named: &[&str]) -> Result<Choice> {
 
 /// Bedrock, and beside it the demo model, each made when it is first asked.
 pub struct Models {
-    cache: PathBuf,
     bedrock: OnceCell<Bedrock>,
-    demo: OnceCell<Arc<dyn Model>>,
+    demo: OnceCell<Bedrock>,
+    server: Arc<DemoServer>,
+}
+
+/// The demo model's server, started when it is first asked for.
+struct DemoServer {
+    cache: PathBuf,
+    /// Where it runs, whichever thread asks for it first.
+    #[cfg_attr(not(feature = "demo-model"), expect(dead_code, reason = "nothing is run"))]
+    runtime: Handle,
+    started: OnceCell<Started>,
 }
 
 impl Models {
-    /// Models; the demo model's file is kept in `cache`.
+    /// Models; the demo model's file is kept in `cache`, and its server runs on the runtime that this is
+    /// called on.
     #[must_use]
     pub fn new(cache: PathBuf) -> Self {
         Self {
-            cache,
             bedrock: OnceCell::new(),
             demo: OnceCell::new(),
+            server: Arc::new(DemoServer {
+                cache,
+                runtime: Handle::current(),
+                started: OnceCell::new(),
+            }),
+        }
+    }
+
+    /// The same models, for another thread: with connections of its own.
+    #[must_use]
+    pub fn for_another_thread(&self) -> Self {
+        Self {
+            bedrock: OnceCell::new(),
+            demo: OnceCell::new(),
+            server: Arc::clone(&self.server),
         }
     }
 
     /// Gets the demo model ready, so that the first article need not wait for it.
     pub async fn prepare(&self, model: &str) -> Result<()> {
         if model == DEMO {
-            self.demo().await.map(|_| ())
+            self.server.url().await.map(|_| ())
         } else {
             Ok(())
         }
@@ -124,8 +148,13 @@ impl Models {
             .await
     }
 
-    async fn demo(&self) -> Result<&Arc<dyn Model>> {
-        self.demo.get_or_try_init(|| start_demo(self.cache.clone())).await
+    async fn demo(&self) -> Result<&Bedrock> {
+        self.demo
+            .get_or_try_init(|| async {
+                let server = BedrockConfig::LocalServer(self.server.url().await?);
+                Ok(Bedrock::new(clients::bedrock(server).await))
+            })
+            .await
     }
 }
 
@@ -148,7 +177,27 @@ impl Model for Models {
 /// The demo model behind a model server in this process; the Bedrock adapter talks to it as to
 /// Bedrock.
 #[cfg(feature = "demo-model")]
-async fn start_demo(cache: PathBuf) -> Result<Arc<dyn Model>> {
+type Started = bedrock_diy_model_server::ModelServer<bedrock_diy_model_server::local::LocalModel>;
+
+#[cfg(feature = "demo-model")]
+impl DemoServer {
+    /// Where it listens.
+    async fn url(&self) -> Result<String> {
+        let started = self.started.get_or_try_init(|| async {
+            let starting = self.runtime.spawn(start_demo(self.cache.clone()));
+            starting.await.map_err(|error| {
+                Failure::new(
+                    Code::ModelUnavailable,
+                    format!("starting the demo model ended early: {error}"),
+                )
+            })?
+        });
+        Ok(started.await?.url())
+    }
+}
+
+#[cfg(feature = "demo-model")]
+async fn start_demo(cache: PathBuf) -> Result<Started> {
     use bedrock_diy_model_server::{ModelServer, local};
 
     let trouble = |what: String| Failure::new(Code::ModelUnavailable, what);
@@ -160,41 +209,26 @@ async fn start_demo(cache: PathBuf) -> Result<Arc<dyn Model>> {
     let model = loaded
         .await
         .map_err(|error| trouble(format!("loading the demo model ended early: {error}")))??;
-    let server = ModelServer::start(model)
+    ModelServer::start(model)
         .await
-        .map_err(|error| trouble(error.to_string()))?;
-    let client = clients::bedrock(BedrockConfig::LocalServer(server.url())).await;
-    Ok(Arc::new(Demo {
-        bedrock: Bedrock::new(client),
-        _server: server,
-    }))
+        .map_err(|error| trouble(error.to_string()))
 }
 
 #[cfg(not(feature = "demo-model"))]
-#[expect(clippy::unused_async, reason = "with the demo model it awaits")]
-async fn start_demo(_cache: PathBuf) -> Result<Arc<dyn Model>> {
-    Err(Failure::new(
-        Code::ModelNotFound,
-        "this bedrock-diy was built without the demo model: name a Bedrock model with --model",
-    ))
-}
+type Started = std::convert::Infallible;
 
-/// The demo model and its server, which lives as long.
-#[cfg(feature = "demo-model")]
-struct Demo {
-    bedrock: Bedrock,
-    _server: bedrock_diy_model_server::ModelServer<bedrock_diy_model_server::local::LocalModel>,
-}
-
-#[cfg(feature = "demo-model")]
-#[async_trait]
-impl Model for Demo {
-    async fn converse(
-        &self,
-        request: &ModelRequest,
-        deadline: Duration,
-        on_delta: DeltaSink<'_>,
-    ) -> Result<ModelAnswer> {
-        self.bedrock.converse(request, deadline, on_delta).await
+#[cfg(not(feature = "demo-model"))]
+impl DemoServer {
+    async fn url(&self) -> Result<String> {
+        let started = self.started.get_or_try_init(|| async {
+            Err(Failure::new(
+                Code::ModelNotFound,
+                format!(
+                    "this bedrock-diy was built without the demo model (its file would lie in {}): name a Bedrock model with --model",
+                    self.cache.display()
+                ),
+            ))
+        });
+        match *started.await? {}
     }
 }

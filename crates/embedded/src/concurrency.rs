@@ -10,10 +10,16 @@ use bedrock_diy_core::{
 };
 use tokio::sync::Semaphore;
 
-/// A model that at most so many ask at once. Waiting for one's turn does not count towards the
-/// deadline, but is over when the call could not end any more within the time that a stage may take.
+/// A model that at most so many ask at once, together with those who ask other models of the same turns.
+/// Waiting for one's turn does not count towards the deadline, but is over when the call could not end any
+/// more within the time that a stage may take.
 pub struct ConcurrencyLimit {
     model: Arc<dyn Model>,
+    turns: Arc<Turns>,
+}
+
+/// Turns at calling a model.
+pub struct Turns {
     turns: Semaphore,
     at_once: usize,
 }
@@ -21,11 +27,18 @@ pub struct ConcurrencyLimit {
 const STAGE: Duration = Duration::from_secs(limits::STAGE_SECONDS as u64);
 
 impl ConcurrencyLimit {
-    /// Limits a model to `at_once` calls in flight (at least one).
+    /// Limits a model to these turns.
     #[must_use]
-    pub fn new(model: Arc<dyn Model>, at_once: usize) -> Self {
+    pub fn new(model: Arc<dyn Model>, turns: Arc<Turns>) -> Self {
+        Self { model, turns }
+    }
+}
+
+impl Turns {
+    /// `at_once` calls may be in flight (at least one).
+    #[must_use]
+    pub fn new(at_once: usize) -> Self {
         Self {
-            model,
             turns: Semaphore::new(at_once.max(1)),
             at_once: at_once.max(1),
         }
@@ -47,14 +60,14 @@ impl Model for ConcurrencyLimit {
         on_delta: DeltaSink<'_>,
     ) -> Result<ModelAnswer> {
         let patience = STAGE.saturating_sub(deadline);
-        let _turn = tokio::time::timeout(patience, self.turns.acquire())
+        let _turn = tokio::time::timeout(patience, self.turns.turns.acquire())
             .await
             .map_err(|_| {
                 Failure::new(
                     Code::ModelThrottled,
                     format!(
                         "{} calls at once were too few: none ended within {} seconds",
-                        self.at_once,
+                        self.turns.at_once,
                         patience.as_secs()
                     ),
                 )
@@ -85,7 +98,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_a_turn_is_told_in_time_that_there_is_none() {
-        let limited = Arc::new(ConcurrencyLimit::new(Arc::new(Silent), 1));
+        let limited = Arc::new(ConcurrencyLimit::new(Arc::new(Silent), Arc::new(Turns::new(1))));
         let request = ModelRequest {
             model: "m".into(),
             parameters: bedrock_diy_core::project::InferenceParameters::default(),

@@ -32,7 +32,7 @@ mod recent;
 pub use backoff::Backoff;
 pub use bus::EmbeddedBus;
 pub use clock::SystemClock;
-pub use concurrency::ConcurrencyLimit;
+pub use concurrency::{ConcurrencyLimit, Turns};
 pub use data_folder::{DataFolder, DataFolderLock};
 pub use database::Database;
 pub use executions::{Execution, ExecutionStore, Unreadable};

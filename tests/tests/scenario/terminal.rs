@@ -255,11 +255,14 @@ async fn a_data_folder_of_a_newer_version_is_refused_and_left_as_it_is() {
     let program = Program::new(&project.data(), &model.url());
     assert_eq!(program.run(project.run(1)).code, Some(0));
     let database = rusqlite::Connection::open(project.data().join("bedrock-diy.sqlite")).unwrap();
-    database.pragma_update(None, "user_version", 99).unwrap();
+    let own: i64 = database
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    database.pragma_update(None, "user_version", own + 1).unwrap();
     let refused = program.run(project.run(1));
     assert_eq!(refused.code, Some(3));
     assert!(refused.stderr.contains("another version"), "{}", refused.stderr);
-    database.pragma_update(None, "user_version", 1).unwrap();
+    database.pragma_update(None, "user_version", own).unwrap();
     assert_eq!(program.run(project.run(1)).code, Some(0));
 }
 

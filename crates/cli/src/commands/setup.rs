@@ -46,7 +46,7 @@ pub(super) async fn workers(machine: &Machine, choice: &Choice, concurrency: u16
     let models = Models::new(machine.data.path().join("models"));
     models.prepare(&choice.default_model).await?;
     machine.workers(
-        Arc::new(models),
+        || Arc::new(models.for_another_thread()),
         choice.default_model.clone(),
         usize::from(concurrency),
     )
