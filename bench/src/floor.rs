@@ -1,4 +1,7 @@
 //! The floor: the same calls through the same adapter, and nothing is kept.
+//!
+//! As a plain program makes them, on one runtime of many threads; or *apart*, on a runtime for each core, as
+//! ours is arranged.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -28,27 +31,49 @@ pub(crate) struct Floor {
     /// Calls in flight.
     #[arg(long)]
     in_flight: usize,
+    /// A runtime for each core, with a share of the articles and connections of its own.
+    #[arg(long)]
+    apart: bool,
 }
 
 pub(crate) fn run(floor: &Floor) -> Outcome {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(ask_all(floor))
-}
-
-async fn ask_all(floor: &Floor) -> Outcome {
-    let client = clients::bedrock(BedrockConfig::FromEnvironment).await;
-    let model = Arc::new(Bedrock::new(client));
-    let turns = Arc::new(Semaphore::new(floor.in_flight));
-    let mut articles = JoinSet::new();
     let mut paths: Vec<_> = std::fs::read_dir(&floor.articles)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Outcome<_>>()?;
     paths.sort();
+    if !floor.apart {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        return Ok(runtime.block_on(ask_all(paths, floor.stages, floor.in_flight))?);
+    }
+    let threads = std::thread::available_parallelism()?.get();
+    let (stages, in_flight) = (floor.stages, floor.in_flight / threads);
+    let shares: Vec<_> = paths
+        .chunks(paths.len().div_ceil(threads))
+        .map(|share| {
+            let share = share.to_vec();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(|error| error.to_string())?;
+                runtime.block_on(ask_all(share, stages, in_flight))
+            })
+        })
+        .collect();
+    for share in shares {
+        share.join().map_err(|_| "a thread panicked")??;
+    }
+    Ok(())
+}
+
+async fn ask_all(paths: Vec<PathBuf>, stages: usize, in_flight: usize) -> Result<(), String> {
+    let client = clients::bedrock(BedrockConfig::FromEnvironment).await;
+    let model = Arc::new(Bedrock::new(client));
+    let turns = Arc::new(Semaphore::new(in_flight));
+    let mut articles = JoinSet::new();
     for path in paths {
-        let (model, turns, stages) = (Arc::clone(&model), Arc::clone(&turns), floor.stages);
-        let turn = turns.acquire_owned().await?;
+        let (model, turns) = (Arc::clone(&model), Arc::clone(&turns));
+        let turn = turns.acquire_owned().await.map_err(|error| error.to_string())?;
         articles.spawn(async move {
             let mut text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
             for stage in 1..=stages {
@@ -64,7 +89,7 @@ async fn ask_all(floor: &Floor) -> Outcome {
         });
     }
     while let Some(done) = articles.join_next().await {
-        done??;
+        done.map_err(|error| error.to_string())??;
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn all(programs: &Path, short: bool) -> Outcome {
         "{articles} articles of 10 kB, {STAGES} cards; medians of {runs} runs; two processes of ours (program, model server).\n"
     );
     println!(
-        "| model | in flight | floor stages/s | ours stages/s | of the floor | end to end articles/s | µs a stage above the floor | CPU µs a stage (floor) | peak MB | database MB |"
+        "| model | in flight | floor stages/s (apart) | ours stages/s | of the floor (apart) | end to end articles/s | µs a stage above the floor | CPU µs a stage (floor) | peak MB | database MB |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let work = Work::new(articles, STAGES)?;
@@ -36,12 +36,14 @@ pub(crate) fn all(programs: &Path, short: bool) -> Outcome {
         let server = ModelServer::start(programs, latency)?;
         for in_flight in [16, 64] {
             let mut floors = Vec::new();
+            let mut apart = Vec::new();
             let mut ours = Vec::new();
             for _ in 0..runs {
-                floors.push(floor(&server, &work, in_flight)?);
+                floors.push(floor(&server, &work, in_flight, false)?);
                 ours.push(run(programs, &server, &work, in_flight)?);
+                apart.push(floor(&server, &work, in_flight, true)?);
             }
-            row(articles, latency, in_flight, &floors, &ours);
+            row(articles, (latency, in_flight), &floors, &apart, &ours);
         }
     }
     println!("\n## Growth\n");
@@ -68,15 +70,18 @@ pub(crate) fn all(programs: &Path, short: bool) -> Outcome {
     Ok(())
 }
 
-fn row(articles: usize, latency: u64, in_flight: usize, floors: &[Used], ours: &[Run]) {
+fn row(articles: usize, (latency, in_flight): (u64, usize), floors: &[Used], apart: &[Used], ours: &[Run]) {
     let stages = (articles * STAGES) as f64;
     let floor = median(floors, |used| used.seconds);
+    let apart = median(apart, |used| used.seconds);
     let working = median(ours, |run| run.working);
     println!(
-        "| {latency} ms | {in_flight} | {:.0} | {:.0} | {:.0} % | {:.0} | {:.0} | {:.0} ({:.0}) | {:.0} | {:.1} |",
+        "| {latency} ms | {in_flight} | {:.0} ({:.0}) | {:.0} | {:.0} % ({:.0} %) | {:.0} | {:.0} | {:.0} ({:.0}) | {:.0} | {:.1} |",
         stages / floor,
+        stages / apart,
         stages / working,
         floor / working * 100.0,
+        apart / working * 100.0,
         articles as f64 / median(ours, |run| run.used.seconds),
         (working - floor) / stages * 1e6,
         median(ours, |run| run.used.cpu) / stages * 1e6,
@@ -86,7 +91,7 @@ fn row(articles: usize, latency: u64, in_flight: usize, floors: &[Used], ours: &
     );
 }
 
-fn floor(server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Used> {
+fn floor(server: &ModelServer, work: &Work, in_flight: usize, apart: bool) -> Outcome<Used> {
     let own = std::env::current_exe()?.to_string_lossy().into_owned();
     let mut command = environment(server);
     command.extend([
@@ -96,6 +101,9 @@ fn floor(server: &ModelServer, work: &Work, in_flight: usize) -> Outcome<Used> {
         format!("--stages={STAGES}"),
         format!("--in-flight={in_flight}"),
     ]);
+    if apart {
+        command.push("--apart".into());
+    }
     measure::of(&command)
 }
 

@@ -118,7 +118,8 @@ pub struct Run {
     /// Where results are written: results.jsonl, results.csv, and a folder an article.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = "results")]
     pub out: PathBuf,
-    /// Asks the model again, also for what it has answered before.
+    /// Asks the model again, also for what it has answered before. Where such a run was interrupted, the
+    /// same command goes on with it.
     #[arg(long)]
     pub fresh: bool,
     /// How progress is shown. Beside answers that are streamed to a terminal, bars are lines.
@@ -187,6 +188,11 @@ pub enum Jobs {
     ///   bedrock-diy jobs list --all --status failed --json | jq -r .jobId | xargs bedrock-diy jobs retry
     #[command(verbatim_doc_comment)]
     Retry(SomeJobs),
+    /// Shows messages that could not be handled and why, the newest first.
+    ///
+    /// A message is what brings an article in. It is given up when it can't be of use however often it
+    /// is handled; what it was for has a failed job where one could be named.
+    DeadLetters(DeadLetters),
     /// Cancels jobs that have not ended, also while `run` or `serve` works them.
     Cancel(SomeJobs),
 }
@@ -212,6 +218,17 @@ pub struct ListJobs {
     /// Only those that were accepted before this job: the last one of the list before.
     #[arg(long, value_name = "JOB")]
     pub before: Option<String>,
+    /// Prints JSON, one document a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `jobs dead-letters`.
+#[derive(Debug, Args)]
+pub struct DeadLetters {
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: usize,
     /// Prints JSON, one document a line.
     #[arg(long)]
     pub json: bool,

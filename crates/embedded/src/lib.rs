@@ -28,6 +28,7 @@ mod projects;
 mod queue;
 mod quota;
 mod recent;
+mod runs;
 
 pub use backoff::Backoff;
 pub use bus::EmbeddedBus;
@@ -44,3 +45,4 @@ pub use objects::SqliteObjects;
 pub use projects::SqliteProjects;
 pub use queue::{DeadLetter, Message, SqliteQueue};
 pub use quota::MemoryQuota;
+pub use runs::FreshRuns;

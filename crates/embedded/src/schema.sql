@@ -129,6 +129,14 @@ CREATE TABLE dead_letters (
     body     TEXT NOT NULL
 );
 
+-- Runs of `run --fresh` that have not ended.
+CREATE TABLE fresh_runs (
+    project_id TEXT NOT NULL,
+    pipeline   TEXT NOT NULL,
+    run        TEXT NOT NULL,
+    PRIMARY KEY (project_id, pipeline)
+) WITHOUT ROWID;
+
 -- What `serve` has taken from the inbox folder, so that a restart need not read every file again.
 CREATE TABLE inbox_files (
     path     TEXT PRIMARY KEY,

@@ -70,13 +70,19 @@ async fn a_drop_for_a_project_that_is_not_there_says_so_and_loses_nothing() {
     let jobs = left.jobs();
     assert_eq!(jobs.len(), 1);
     assert_eq!(jobs[0].error.as_ref().unwrap().code.as_str(), "ProjectNotFound");
-    let dead = left.machine.queue.dead_letters(10).unwrap();
+    let dead = program.run(["jobs", "dead-letters", "--json"]).stdout;
+    let dead: Vec<serde_json::Value> = dead
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(
         dead.len(),
         1,
         "a message that can be no job lies in the dead-letter queue"
     );
-    assert!(dead[0].reason.contains("Not A Project"), "{}", dead[0].reason);
+    let reason = dead[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("Not A Project"), "{reason}");
+    assert!(program.run(["jobs", "dead-letters"]).stdout.contains(reason));
 }
 
 #[tokio::test(flavor = "multi_thread")]

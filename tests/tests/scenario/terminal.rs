@@ -100,6 +100,31 @@ async fn an_interrupt_lets_answers_come_to_their_end_and_the_same_command_goes_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_run_that_was_interrupted_goes_on_and_the_next_one_begins_anew() {
+    let answer = || Reply::template("${hash}");
+    let model = ScriptedServer::start(Script::default().rule(Rule::reply(answer()))).await;
+    let project = Project::with_cards(1);
+    project.small_articles(5);
+    let program = Program::new(&project.data(), &model.url());
+    let fresh = || project.run(2).into_iter().chain(["--fresh".to_owned()]);
+    assert_eq!(program.run(project.run(2)).code, Some(0));
+    assert_eq!(model.calls(), 5);
+
+    model.set_script(Script::default().rule(Rule::reply(answer().latency(500, 0.0))));
+    let mut interrupted = program.start(fresh());
+    until(|| model.in_flight() == 2).await;
+    interrupt(&interrupted);
+    assert_eq!(interrupted.wait().unwrap().code(), Some(130));
+    assert_eq!(model.calls(), 5 + 2);
+
+    model.set_script(Script::default().rule(Rule::reply(answer())));
+    assert_eq!(program.run(fresh()).code, Some(0));
+    assert_eq!(model.calls(), 5 + 5, "those two were asked already");
+    assert_eq!(program.run(fresh()).code, Some(0));
+    assert_eq!(model.calls(), 5 + 5 + 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_interrupt_stops_at_once() {
     let model = ScriptedServer::start(Script::default().rule(Rule::hang())).await;
     let project = Project::with_cards(1);

@@ -14,7 +14,7 @@ use bedrock_diy_embedded::{JobFilter, JobRow};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::{
-    arguments::{Jobs, ListJobs, OneJob, Status},
+    arguments::{DeadLetters, Jobs, ListJobs, OneJob, Status},
     exit::Exit,
     machine::Machine,
     terminal::{plain, print, say},
@@ -34,6 +34,7 @@ pub(super) async fn jobs(data: &Path, catalogue: Catalogue, command: Jobs) -> Re
         Jobs::List(list) => list_jobs(&machine, list).await,
         Jobs::Show(one) => show(&machine, &one).await,
         Jobs::Events(one) => events(&machine, &one).await,
+        Jobs::DeadLetters(list) => dead_letters(&machine, &list),
         Jobs::Retry(some) => retry(&machine, &some.jobs).await,
         Jobs::Cancel(some) => cancel(&machine, &some.jobs).await,
     }
@@ -132,6 +133,36 @@ fn list_row(job: &Job) -> [String; 8] {
             .take(16)
             .collect(),
     ]
+}
+
+fn dead_letters(machine: &Machine, list: &DeadLetters) -> Result<Exit> {
+    let letters = machine.queue.dead_letters(list.limit)?;
+    for letter in &letters {
+        if list.json {
+            let message = serde_json::from_str(&letter.body)
+                .unwrap_or_else(|_| serde_json::Value::String(letter.body.clone()));
+            print(json(&serde_json::json!({
+                "queue": letter.queue,
+                "diedAt": letter.died_at,
+                "receives": letter.receives,
+                "reason": letter.reason,
+                "message": message,
+            }))?)?;
+            continue;
+        }
+        print(format_args!(
+            "{} {}: {} (received {} times)",
+            letter.died_at,
+            letter.queue,
+            plain(&letter.reason),
+            letter.receives
+        ))?;
+        print(format_args!("    {}", shortened(&plain(&letter.body), 200)))?;
+    }
+    if letters.is_empty() && !list.json {
+        print("Every message could be handled.")?;
+    }
+    Ok(Exit::Success)
 }
 
 async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {

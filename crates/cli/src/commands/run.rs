@@ -9,6 +9,7 @@ use bedrock_diy_core::{
     pipeline::PipelineRevision,
     ports::{Clock, Jobs},
 };
+use bedrock_diy_embedded::FreshRuns;
 use tokio::sync::{mpsc, watch};
 use ulid::Ulid;
 
@@ -70,15 +71,21 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     );
     let mut working = tokio::spawn(workers.run(stop.clone()));
 
-    let run_id =
+    let new_id =
         Ulid::from_parts(u64::try_from(began.millis()).unwrap_or_default(), rand::random()).to_string();
+    let fresh_runs = FreshRuns::new(machine.database.clone());
+    let run_id = if arguments.fresh {
+        fresh_runs.begin(&project.id, &pipeline.hash, &new_id).await?
+    } else {
+        new_id
+    };
     let batch = BatchId::new(format!("run-{run_id}"))?;
     let submitter = Submitter {
         machine: &machine,
         project: &project.id,
         batch: &batch,
         pipeline: &pipeline,
-        fresh: arguments.fresh.then_some(run_id),
+        fresh: arguments.fresh.then(|| run_id.clone()),
     };
     let (entries, finished) = {
         let (found, entries) = mpsc::unbounded_channel();
@@ -107,6 +114,9 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
         working.await.map_err(|error| ended_early(&error))??;
     }
     follower.finish(&entries, began).await?;
+    if finished {
+        fresh_runs.end(&run_id).await?;
+    }
 
     let summary = write_results(&machine, &arguments.out, &pipeline, &entries).await?;
     summary.print(&follower.tally, &arguments.out)?;

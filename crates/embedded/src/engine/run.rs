@@ -279,11 +279,11 @@ impl Engine {
                         // Given up because of the stop: no try is used up.
                         return Rest::Until(self.clock.now());
                     }
-                    let caught = outcome.is_err();
+                    let failed = outcome.as_ref().err().cloned();
                     let step =
                         advance::settle(&self.machine, &mut execution.position, outcome, rand::random());
-                    if caught && step == (Step::Sleep { millis: 0 }) {
-                        self.note(execution);
+                    if let Some(failed) = failed {
+                        self.tell_of(execution, &failed, &step);
                     }
                     step
                 }
@@ -296,6 +296,22 @@ impl Engine {
                 Step::Sleep { millis } => return Rest::Until(self.clock.now().plus_millis(millis)),
                 Step::End(ending) => return Rest::Ended(ending),
             }
+        }
+    }
+
+    /// Notes or logs what became of a failed try.
+    fn tell_of(&self, execution: &Execution, failed: &TaskError, step: &Step) {
+        match step {
+            Step::Sleep { millis: 0 } => self.note(execution),
+            Step::Sleep { millis } => {
+                let state = execution.position.state.as_deref().unwrap_or_default();
+                let TaskError {
+                    error: code,
+                    cause: error,
+                } = failed;
+                tracing::warn!(job_id = %execution.job_id, state, code, error, wait_ms = millis, "a try failed and is made again");
+            }
+            _ => {}
         }
     }
 
