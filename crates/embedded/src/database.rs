@@ -26,7 +26,11 @@ const GROUP: usize = 1_024;
 /// After a group of so many writes, more are on their way: the writer lets them come for a while, since a
 /// group costs the disk about as much as a single write does. Fewer are written as they come.
 const MANY: usize = 8;
-const GATHERING: Duration = Duration::from_micros(1_500);
+
+/// How long it lets them come: so long for each write of the group before (about what a write takes when
+/// all are busy), and never longer than that.
+const GATHERING: Duration = Duration::from_micros(40);
+const GATHERING_AT_MOST: Duration = Duration::from_micros(1_500);
 
 /// Reads take microseconds, so a few connections serve many tasks.
 const READERS: usize = 2;
@@ -300,14 +304,15 @@ fn prepare(connection: &mut Connection) -> Result<()> {
 /// Takes whatever waits, writes it in one transaction, and tells everybody after the commit.
 fn write_groups(connection: &Connection, operations: &Receiver<Box<dyn Operation>>) {
     let mut group = Vec::new();
-    let mut many = false;
+    let mut written_before = 0;
     loop {
-        if many {
-            thread::sleep(GATHERING);
+        if written_before >= MANY {
+            let writes = u32::try_from(written_before).unwrap_or(u32::MAX);
+            thread::sleep(GATHERING.saturating_mul(writes).min(GATHERING_AT_MOST));
         }
         let Ok(first) = operations.recv() else { return };
         let written = write_group(connection, first, operations, &mut group);
-        many = group.len() >= MANY;
+        written_before = group.len();
         // Whatever went wrong, an open transaction must not stay: the next one could not begin.
         if written.is_err() && !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
