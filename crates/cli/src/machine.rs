@@ -216,8 +216,11 @@ async fn on_thread<F: Future<Output = Result<()>>>(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
+            let result = runtime.block_on(work());
+            // Whoever hears of the end has what was in use here for themselves: the database can be closed.
+            drop(runtime);
             // Nobody listens where the others have failed already.
-            let _ = ended.send(runtime.block_on(work()));
+            let _ = ended.send(result);
         })
         .map_err(no_thread)?;
     end.await.map_err(|_| ended_early())?

@@ -41,8 +41,28 @@ const STATEMENTS: usize = 128;
 /// A `SQLite` database in WAL mode. Clones share it.
 #[derive(Clone)]
 pub struct Database {
-    writer: Sender<Box<dyn Operation>>,
+    writer: Arc<Writer>,
     readers: Arc<[Mutex<Connection>]>,
+}
+
+/// The thread that writes. Whoever drops it waits until all is written and the file is closed, which folds
+/// the write-ahead log into it: a process that ends leaves one file.
+struct Writer {
+    /// None when no more is taken.
+    operations: Option<Sender<Box<dyn Operation>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.operations = None;
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+        {
+            // It catches the panics of writes; were there one of its own, the log has it.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// What the writer is asked to do. Whatever becomes of it, its caller is told.
@@ -111,7 +131,7 @@ impl Database {
             })
             .collect::<Result<Vec<_>>>()?;
         let (sender, receiver) = mpsc::channel();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || write_groups(&writer, &receiver))
             .map_err(|error| {
@@ -121,7 +141,10 @@ impl Database {
                 )
             })?;
         Ok(Self {
-            writer: sender,
+            writer: Arc::new(Writer {
+                operations: Some(sender),
+                thread: Some(thread),
+            }),
             readers: readers.into(),
         })
     }
@@ -179,7 +202,8 @@ impl Database {
             result: None,
             tell,
         };
-        self.writer.send(Box::new(operation)).map_err(|_| stopped())
+        let operations = self.writer.operations.as_ref().ok_or_else(stopped)?;
+        operations.send(Box::new(operation)).map_err(|_| stopped())
     }
 }
 
@@ -416,6 +440,16 @@ mod tests {
                     .map_err(|e| failure(&e))
             })
             .unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_drops_it_leaves_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("d.sqlite")).unwrap();
+        insert(&database, "a").await.unwrap();
+        drop(database);
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(files.len(), 1, "the write-ahead log is folded into it: {files:?}");
     }
 
     #[tokio::test]
