@@ -6,7 +6,9 @@ mod history;
 mod jobs;
 mod memo;
 mod objects;
+mod projects;
 mod queue;
+mod quota;
 
 pub use bus::*;
 pub use executions::*;
@@ -14,7 +16,9 @@ pub use history::*;
 pub use jobs::*;
 pub use memo::*;
 pub use objects::*;
+pub use projects::*;
 pub use queue::*;
+pub use quota::*;
 
 use bedrock_diy_core::{
     BatchId, JobId, ProjectId, PromptId,

@@ -31,12 +31,15 @@
 
 mod credentials;
 mod http;
+#[cfg(feature = "services")]
+mod services;
 
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, environment::EnvironmentVariableRegionProvider, meta::region::RegionProviderChain,
-    profile::ProfileFileRegionProvider, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, ConfigLoader, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_sdk_bedrockruntime::{
     Client,
@@ -44,6 +47,8 @@ use aws_sdk_bedrockruntime::{
 };
 
 pub use self::credentials::credentials_found;
+#[cfg(feature = "services")]
+pub use self::services::{Services, services};
 
 /// Where Bedrock Runtime is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,13 +82,18 @@ fn common(builder: Builder) -> Config {
 const CONNECT: Duration = Duration::from_millis(3_100);
 
 async fn from_environment() -> Config {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::for_services());
-    if !credentials::on_ec2() {
-        // The default chain would ask EC2's metadata service, and wait a second for nobody to answer.
-        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
-        loader = loader.region(chain.or_else(ProfileFileRegionProvider::new()));
+    common(Builder::from(&loader().load().await))
+}
+
+/// The shared configuration, as the AWS command line would find it.
+fn loader() -> ConfigLoader {
+    let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::for_services());
+    if credentials::on_ec2() {
+        return loader;
     }
-    common(Builder::from(&loader.load().await))
+    // The default chain would ask EC2's metadata service, and wait a second for nobody to answer.
+    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+    loader.region(chain.or_else(ProfileFileRegionProvider::new()))
 }
 
 /// A bearer token and not an access key: a signature takes a sixth of what a call costs this machine, and

@@ -3,9 +3,34 @@
 //! | adapter | port | service |
 //! | --- | --- | --- |
 //! | [`Bedrock`] | [`Model`](bedrock_diy_core::ports::Model) | Bedrock Runtime, `ConverseStream` |
+//! | [`DynamoJobs`] | [`Jobs`](bedrock_diy_core::ports::Jobs) | `DynamoDB`; outputs in S3 |
+//! | [`DynamoMemo`] | [`Memo`](bedrock_diy_core::ports::Memo) | `DynamoDB`; outputs in S3 |
+//! | [`DynamoHistory`] | [`History`](bedrock_diy_core::ports::History) | `DynamoDB`; long texts in S3 |
+//! | [`DynamoProjects`] | [`Projects`](bedrock_diy_core::ports::Projects) | `DynamoDB`; what cards say in S3 |
+//! | [`DynamoQuota`] | [`ModelQuota`](bedrock_diy_core::ports::ModelQuota) | `DynamoDB` |
+//! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
+//! | [`SqsQueue`] | [`Queue`](bedrock_diy_core::ports::Queue), [`Redelivery`](bedrock_diy_core::ports::Redelivery) | SQS |
+//! | [`StepFunctions`] | [`Executions`](bedrock_diy_core::ports::Executions) | Step Functions |
+//! | [`EventBridge`] | [`Bus`](bedrock_diy_core::ports::Bus) | `EventBridge` |
+//!
+//! All but Bedrock come with the feature `services`: a single machine needs none of them.
 //!
 //! [`clients`] makes the SDK's clients, once for each process; an adapter takes one and adds nothing to
 //! its configuration.
+//!
+//! # Calls on an article's way
+//!
+//! With a warm function, without quota known for the model and without a session:
+//!
+//! | function | calls |
+//! | --- | --- |
+//! | intake | `GetItem` the project, `Query` its cards, `TransactWriteItems` the job and its event, `PutEvents`, `StartExecution` |
+//! | plan | `GetItem` the job, `GetObject` the file, `PutObject` its text (where the file is none), `TransactWriteItems`, `PutEvents` |
+//! | stage | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `ConverseStream`, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
+//! | stage, from the memo | the same without `ConverseStream`, and `GetObject` the remembered output |
+//! | finish | `GetItem` the job, `Query` its stages, `PutObject` the result, `TransactWriteItems`, `PutEvents` |
+//!
+//! Cards and pipeline revisions are immutable and read once by each process.
 //!
 //! **Architecture Invariant:** no SDK type crosses a port, and each adapter maps its service's errors to
 //! [`Failure`](bedrock_diy_core::error::Failure) in one function. Nobody upstream looks at an SDK error.
@@ -13,4 +38,47 @@
 pub mod bedrock;
 pub mod clients;
 
+#[cfg(feature = "services")]
+mod bus;
+#[cfg(feature = "services")]
+mod clock;
+#[cfg(feature = "services")]
+mod config;
+#[cfg(feature = "services")]
+mod dynamo;
+#[cfg(feature = "services")]
+mod executions;
+#[cfg(feature = "services")]
+mod history;
+#[cfg(feature = "services")]
+mod jobs;
+#[cfg(feature = "services")]
+mod memo;
+#[cfg(feature = "services")]
+mod objects;
+#[cfg(feature = "services")]
+mod projects;
+#[cfg(feature = "services")]
+mod queue;
+#[cfg(feature = "services")]
+mod quota;
+#[cfg(feature = "services")]
+mod storage;
+#[cfg(feature = "services")]
+mod trace;
+
+#[cfg(feature = "services")]
+pub use self::{
+    bus::{EventBridge, SOURCE},
+    clock::SystemClock,
+    config::{Buckets, Config, IntakeConfig, Tables},
+    executions::StepFunctions,
+    history::DynamoHistory,
+    jobs::DynamoJobs,
+    memo::DynamoMemo,
+    objects::S3Objects,
+    projects::DynamoProjects,
+    queue::SqsQueue,
+    quota::DynamoQuota,
+};
 pub use bedrock::Bedrock;

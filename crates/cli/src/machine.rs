@@ -15,7 +15,7 @@ use bedrock_diy_embedded::{
     SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue, SystemClock, Turns,
     engine::{Engine, FailedExecution, OnFailed, StateMachine, TaskError, TaskHandler, TaskOutcome},
 };
-use bedrock_diy_finish::Finish;
+use bedrock_diy_finish::{Ended, Finish};
 use bedrock_diy_intake::Intake;
 use bedrock_diy_plan::Plan;
 use bedrock_diy_stage::{Ports, Stage};
@@ -47,6 +47,8 @@ pub struct Machine {
     pub projects: SqliteProjects,
     /// Texts and files.
     pub objects: SqliteObjects,
+    /// Answers that were paid for.
+    pub memo: SqliteMemo,
     /// Jobs.
     pub jobs: SqliteJobs,
     /// Intake queues.
@@ -66,13 +68,15 @@ impl Machine {
         let database = Database::open(&data.database())?;
         let clock = Arc::new(SystemClock);
         let objects = SqliteObjects::new(database.clone(), data.objects());
+        let memo = SqliteMemo::new(database.clone(), objects.clone());
         let queue = SqliteQueue::new(database.clone(), clock.clone());
         Ok(Self {
             projects: SqliteProjects::new(database.clone()),
-            jobs: SqliteJobs::new(database.clone(), objects.clone()),
+            jobs: SqliteJobs::new(database.clone(), objects.clone(), memo.clone()),
             executions: ExecutionStore::new(database.clone(), clock.clone()),
             bus: EmbeddedBus::new(database.clone()),
             objects,
+            memo,
             queue,
             clock,
             catalogue,
@@ -119,7 +123,7 @@ impl Machine {
             projects: intake.projects.clone(),
             jobs: intake.jobs.clone(),
             objects: intake.objects.clone(),
-            memo: Arc::new(SqliteMemo::new(self.database.clone(), self.objects.clone())),
+            memo: Arc::new(self.memo.clone()),
             history: Arc::new(SqliteHistory::new(self.database.clone())),
             model: Arc::new(ConcurrencyLimit::new(model, turns.clone())),
             quota: quota.clone(),
@@ -168,6 +172,7 @@ impl Workers {
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<()> {
         let messages = self.machine.queue.recover().await?;
         let executions = self.machine.executions.recover().await?;
+        self.machine.memo.recover()?;
         if messages + executions > 0 {
             tracing::info!(messages, executions, "going on with what was left");
         }
@@ -233,11 +238,6 @@ struct CloseJob(Finish);
 #[async_trait]
 impl OnFailed for CloseJob {
     async fn on_failed(&self, execution: &FailedExecution) -> Result<()> {
-        let job = self.0.jobs.read(&execution.job_id).await?;
-        // The usual way: CloseFailed was there before.
-        if job.is_none_or(|job| job.status.is_terminal()) {
-            return Ok(());
-        }
         // What was caught first says more than why it could not be dealt with.
         let caught = Cursor::deserialize(&execution.input)
             .ok()
@@ -246,11 +246,8 @@ impl OnFailed for CloseJob {
             error: execution.error.error.clone(),
             cause: execution.error.cause.clone(),
         });
-        let cursor = Cursor {
-            error: Some(error),
-            ..Cursor::start(execution.job_id.clone())
-        };
-        self.0.handle(cursor).await.map(|_| ())
+        let job_id = execution.job_id.clone();
+        self.0.close(Ended { job_id, error }).await
     }
 }
 

@@ -362,6 +362,25 @@ pub struct StageCompletion {
 }
 
 impl Change {
+    /// The output was stored under this reference, which names a version that nobody could know before:
+    /// everything that refers to the output names it from now on.
+    ///
+    /// So another try of the same stage, which writes another version, changes nothing of this one.
+    pub fn output_is(&mut self, stored: &ObjectRef) {
+        let events = self.events.iter_mut().filter_map(|event| match &mut event.fact {
+            Fact::StageCompleted { output, .. } => Some(output),
+            Fact::JobSucceeded { result, .. } => Some(result),
+            _ => None,
+        });
+        let stage = self.stage.iter_mut().map(|stage| &mut stage.output);
+        let memo = self.memo.iter_mut().map(|memo| &mut memo.output);
+        for reference in events.chain(stage).chain(memo).chain(&mut self.job.last_output) {
+            if reference.bucket == stored.bucket && reference.key == stored.key {
+                reference.clone_from(stored);
+            }
+        }
+    }
+
     fn push(&mut self, now: Timestamp, fact: Fact) {
         self.job.version += 1;
         self.events.push(Event {

@@ -19,7 +19,7 @@ pub use clock::Clock;
 pub use history::History;
 pub use jobs::{Accepted, Applied, Jobs};
 pub use memo::Memo;
-pub use messaging::{Bus, Executions, Queue, Started};
+pub use messaging::{Bus, Executions, Queue, Redelivery};
 pub use model::{DeltaSink, Model, ModelQuota};
 pub use objects::Objects;
 pub use projects::Projects;

@@ -1,9 +1,18 @@
 //! A moment, as data: the core never asks what time it is.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use std::num::NonZeroU8;
 
-/// Milliseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC.
+use time::{
+    OffsetDateTime,
+    format_description::well_known::{
+        Iso8601, Rfc3339,
+        iso8601::{Config, EncodedConfig, TimePrecision},
+    },
+};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC, always with milliseconds:
+/// such strings sort as the moments do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
@@ -33,11 +42,19 @@ impl Timestamp {
     }
 }
 
+/// RFC 3339 with three digits behind the seconds.
+const MILLISECONDS: Iso8601<ENCODED> = Iso8601;
+const ENCODED: EncodedConfig = Config::DEFAULT
+    .set_time_precision(TimePrecision::Second {
+        decimal_digits: NonZeroU8::new(3),
+    })
+    .encode();
+
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Out of the calendar's range only by a broken clock; the number still says what it was.
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000);
-        match moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()) {
+        match moment.ok().and_then(|moment| moment.format(&MILLISECONDS).ok()) {
             Some(text) => f.write_str(&text),
             None => write!(f, "{} ms", self.0),
         }

@@ -6,7 +6,7 @@ use bedrock_diy_core::{
     cursor::Cursor,
     error::Result,
     intake::Lane,
-    ports::{Clock, Executions, Started},
+    ports::{Clock, Executions},
     time::Timestamp,
 };
 use rusqlite::Connection;
@@ -261,7 +261,7 @@ impl std::fmt::Debug for ExecutionStore {
 
 #[async_trait]
 impl Executions for ExecutionStore {
-    async fn start(&self, job: &JobId, lane: Lane) -> Result<Started> {
+    async fn start(&self, job: &JobId, lane: Lane) -> Result<()> {
         let now = self.clock.now();
         let input = serde_json::to_value(Cursor::start(job.clone()))
             .map_err(|error| crate::database::corrupt("cursor", &error))?;
@@ -287,11 +287,10 @@ impl Executions for ExecutionStore {
                     .map_err(|error| failure(&error))
             })
             .await?;
-        if started == 0 {
-            return Ok(Started::Already);
+        if started > 0 {
+            self.started.notify_one();
         }
-        self.started.notify_one();
-        Ok(Started::New)
+        Ok(())
     }
 
     async fn stop(&self, job: &JobId) -> Result<()> {

@@ -15,7 +15,8 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use crate::{
     bus,
     database::{Database, failure, from_json, to_json},
-    history, memo,
+    history,
+    memo::{self, SqliteMemo},
     objects::{self, Body, Folders, SqliteObjects},
     recent::RecentJobs,
 };
@@ -25,6 +26,7 @@ use crate::{
 pub struct SqliteJobs {
     database: Database,
     objects: SqliteObjects,
+    memo: SqliteMemo,
     recent: RecentJobs,
 }
 
@@ -53,12 +55,13 @@ pub struct JobRow {
 }
 
 impl SqliteJobs {
-    /// On this database, with outputs in these objects.
+    /// On this database, with outputs in these objects, and in this memo.
     #[must_use]
-    pub fn new(database: Database, objects: SqliteObjects) -> Self {
+    pub fn new(database: Database, objects: SqliteObjects, memo: SqliteMemo) -> Self {
         Self {
             database,
             objects,
+            memo,
             recent: RecentJobs::default(),
         }
     }
@@ -147,10 +150,12 @@ impl SqliteJobs {
 impl Jobs for SqliteJobs {
     async fn accept(&self, change: Change) -> Result<Accepted> {
         let document = to_json("job", &change.job)?;
-        let accepted = self
+        let writing = Arc::new(change);
+        let written = Arc::clone(&writing);
+        let already = self
             .database
             .write(move |connection| {
-                let job = &change.job;
+                let job = &written.job;
                 let inserted = connection
                     .prepare_cached(
                         "INSERT INTO jobs (job_id, project_id, batch, status, version, document)
@@ -168,15 +173,19 @@ impl Jobs for SqliteJobs {
                     })
                     .map_err(|error| failure(&error))?;
                 if inserted == 0 {
-                    return Ok(Accepted::Already(stored(connection, &job.job_id)?));
+                    return stored(connection, &job.job_id).map(Some);
                 }
-                insert_change(connection, connection.last_insert_rowid(), &change)?;
-                Ok(Accepted::New(job.clone()))
+                insert_change(connection, connection.last_insert_rowid(), &written)?;
+                Ok(None)
             })
             .await?;
-        let (Accepted::New(job) | Accepted::Already(job)) = &accepted;
-        self.recent.keep(job, None);
-        Ok(accepted)
+        if let Some(job) = already {
+            self.recent.keep(&job, None);
+            return Ok(Accepted::Already(job));
+        }
+        let Change { job, events, .. } = Arc::unwrap_or_clone(writing);
+        self.recent.keep(&job, None);
+        Ok(Accepted::New(job, events))
     }
 
     async fn read(&self, job: &JobId) -> Result<Option<Job>> {
@@ -189,6 +198,9 @@ impl Jobs for SqliteJobs {
 
     async fn apply(&self, mut change: Change) -> Result<Applied> {
         let output = self.body(&mut change).await?;
+        if let Some(entry) = &change.memo {
+            self.memo.expect(&entry.memo_key);
+        }
         let document = to_json("job", &change.job)?;
         // Shared, not moved: what is made on one thread and dropped on another is slow to free.
         let writing = Arc::new((change, output));
@@ -213,7 +225,7 @@ impl Jobs for SqliteJobs {
         if let Some((object, body)) = &output {
             self.objects.keep_recent(object, body);
         }
-        Ok(Applied::Done(change.job))
+        Ok(Applied::Done(change.job, change.events))
     }
 
     async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>> {

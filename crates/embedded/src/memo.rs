@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use async_trait::async_trait;
 use bedrock_diy_core::{
     article::{Bucket, ObjectRef},
@@ -6,6 +11,7 @@ use bedrock_diy_core::{
     ports::Memo,
     stage::MemoEntry,
 };
+use fastbloom::AtomicBloomFilter;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -18,19 +24,75 @@ use crate::{
 pub struct SqliteMemo {
     database: Database,
     objects: SqliteObjects,
+    kept: Arc<KeptKeys>,
+}
+
+/// Which keys are kept, roughly: most stages are asked for the first time, and need no look into a large
+/// table to know it.
+#[derive(Debug)]
+struct KeptKeys {
+    /// Holds every key that this process has kept, and after [`SqliteMemo::recover`] all of them; says yes
+    /// to some others, too.
+    some: AtomicBloomFilter,
+    /// Whether a no can be believed.
+    complete: AtomicBool,
+}
+
+/// A megabyte. With a million entries, one new key in fifty is looked up in vain; with ten million, all are.
+const FILTER_BITS: usize = 8 * 1024 * 1024;
+const ENTRIES: usize = 1_000_000;
+
+impl Default for KeptKeys {
+    fn default() -> Self {
+        Self {
+            some: AtomicBloomFilter::with_num_bits(FILTER_BITS).expected_items(ENTRIES),
+            complete: AtomicBool::new(false),
+        }
+    }
 }
 
 impl SqliteMemo {
     /// On this database, with outputs in these objects.
     #[must_use]
     pub fn new(database: Database, objects: SqliteObjects) -> Self {
-        Self { database, objects }
+        Self {
+            database,
+            objects,
+            kept: Arc::default(),
+        }
+    }
+
+    /// Learns which keys are kept, so that looking for others costs nothing from here on.
+    ///
+    /// Whoever calls this holds the data folder's lock: nobody else keeps entries.
+    pub fn recover(&self) -> Result<()> {
+        let keys = |connection: &Connection| -> rusqlite::Result<()> {
+            let mut select = connection.prepare("SELECT lower(hex(memo_key)) FROM memo")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                self.kept.some.insert(row.get_ref(0)?.as_str()?);
+            }
+            Ok(())
+        };
+        self.database
+            .read(|connection| keys(connection).map_err(|error| failure(&error)))?;
+        self.kept.complete.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Remembers that this key is going to be kept. Comes before its write, so that nobody who knows of
+    /// that one is told no.
+    pub(crate) fn expect(&self, memo_key: &str) {
+        self.kept.some.insert(memo_key);
     }
 }
 
 #[async_trait]
 impl Memo for SqliteMemo {
     async fn find(&self, memo_key: &str) -> Result<Option<MemoEntry>> {
+        if self.kept.complete.load(Ordering::Acquire) && !self.kept.some.contains(memo_key) {
+            return Ok(None);
+        }
         self.database.read(|connection| {
             connection
                 .prepare_cached(
@@ -65,6 +127,7 @@ impl Memo for SqliteMemo {
     async fn keep(&self, entry: MemoEntry, output: String) -> Result<()> {
         let body = self.objects.body(output.into_bytes()).await?;
         let folders = self.objects.folders();
+        self.expect(&entry.memo_key);
         self.database
             .write(move |connection| {
                 objects::put(connection, &folders, &entry.output, &body)?;
@@ -106,6 +169,38 @@ mod tests {
     use super::*;
     use bedrock_diy_core::{ports::Objects, text::sha256_hex};
 
+    fn entry(asked: &str, output: &str) -> MemoEntry {
+        MemoEntry {
+            memo_key: sha256_hex(asked.as_bytes()),
+            output: ObjectRef {
+                bucket: Bucket::Results,
+                key: "news/job/1-facts.txt".into(),
+                version: None,
+                size: output.len() as u64,
+            },
+            usage: Usage::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_before_or_after_the_start_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let database = Database::open(&folder.path().join("d.sqlite")).unwrap();
+            let objects = SqliteObjects::new(database.clone(), folder.path().join("objects"));
+            SqliteMemo::new(database, objects)
+        };
+        let before = entry("before", "yes");
+        open().keep(before.clone(), "yes".into()).await.unwrap();
+        let memo = open();
+        memo.recover().unwrap();
+        assert_eq!(memo.find(&before.memo_key).await.unwrap().as_ref(), Some(&before));
+        let after = entry("after", "no");
+        assert_eq!(memo.find(&after.memo_key).await.unwrap(), None);
+        memo.keep(after.clone(), "no".into()).await.unwrap();
+        assert_eq!(memo.find(&after.memo_key).await.unwrap(), Some(after));
+    }
+
     #[tokio::test]
     async fn an_answer_is_kept_together_with_its_output_however_long() {
         let folder = tempfile::tempdir().unwrap();
@@ -113,16 +208,7 @@ mod tests {
         let objects = SqliteObjects::new(database.clone(), folder.path().join("objects"));
         let memo = SqliteMemo::new(database, objects.clone());
         for output in ["요약".to_owned(), "long ".repeat(40_000)] {
-            let entry = MemoEntry {
-                memo_key: sha256_hex(b"asked"),
-                output: ObjectRef {
-                    bucket: Bucket::Results,
-                    key: "news/job/1-facts.txt".into(),
-                    version: None,
-                    size: output.len() as u64,
-                },
-                usage: Usage::default(),
-            };
+            let entry = entry("asked", &output);
             memo.keep(entry.clone(), output.clone()).await.unwrap();
             assert_eq!(memo.find(&entry.memo_key).await.unwrap().as_ref(), Some(&entry));
             assert_eq!(objects.get(&entry.output).await.unwrap(), output.as_bytes());

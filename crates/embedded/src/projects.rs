@@ -38,44 +38,6 @@ impl SqliteProjects {
         }
     }
 
-    /// Stores a project as it is to be.
-    pub async fn put_project(&self, project: &Project) -> Result<()> {
-        let (id, document) = (project.project_id.clone(), to_json("project", project)?);
-        self.execute(
-            "INSERT INTO projects VALUES (?1, ?2) ON CONFLICT DO UPDATE SET document = excluded.document",
-            (id.as_str().to_owned(), document),
-        )
-        .await
-    }
-
-    /// Stores a card as it is to be, and a new revision of it where there is one: both or none.
-    pub async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()> {
-        let ids = (
-            card.project_id.as_str().to_owned(),
-            card.prompt_id.as_str().to_owned(),
-        );
-        let document = to_json("card", card)?;
-        let revision = revision
-            .map(|revision| Ok::<_, Failure>((revision.revision, to_json("card revision", revision)?)))
-            .transpose()?;
-        self.database
-            .write(move |connection| {
-                if let Some((number, document)) = &revision {
-                    connection
-                        .execute("INSERT INTO card_revisions VALUES (?1, ?2, ?3, ?4)", (&ids.0, &ids.1, number, document))
-                        .map_err(|error| failure(&error))?;
-                }
-                connection
-                    .execute(
-                        "INSERT INTO cards VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET document = excluded.document",
-                        (&ids.0, &ids.1, &document),
-                    )
-                    .map(|_| ())
-                    .map_err(|error| failure(&error))
-            })
-            .await
-    }
-
     /// Every project.
     pub fn projects(&self) -> Result<Vec<Project>> {
         self.select_all("project", "SELECT document FROM projects", [])
@@ -153,6 +115,42 @@ impl Projects for SqliteProjects {
             .ok_or_else(|| missing(&format!("revision {revision} of the card {prompt} of the project {project}")))
             },
         )
+    }
+
+    async fn put_project(&self, project: &Project) -> Result<()> {
+        let (id, document) = (project.project_id.clone(), to_json("project", project)?);
+        self.execute(
+            "INSERT INTO projects VALUES (?1, ?2) ON CONFLICT DO UPDATE SET document = excluded.document",
+            (id.as_str().to_owned(), document),
+        )
+        .await
+    }
+
+    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()> {
+        let ids = (
+            card.project_id.as_str().to_owned(),
+            card.prompt_id.as_str().to_owned(),
+        );
+        let document = to_json("card", card)?;
+        let revision = revision
+            .map(|revision| Ok::<_, Failure>((revision.revision, to_json("card revision", revision)?)))
+            .transpose()?;
+        self.database
+            .write(move |connection| {
+                if let Some((number, document)) = &revision {
+                    connection
+                        .execute("INSERT INTO card_revisions VALUES (?1, ?2, ?3, ?4)", (&ids.0, &ids.1, number, document))
+                        .map_err(|error| failure(&error))?;
+                }
+                connection
+                    .execute(
+                        "INSERT INTO cards VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET document = excluded.document",
+                        (&ids.0, &ids.1, &document),
+                    )
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await
     }
 
     async fn keep_pipeline(&self, pipeline: &PipelineRevision) -> Result<()> {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bedrock_diy_core::{
     Code, Failure, JobId, PromptId,
     article::{self, Bucket, ObjectRef},
-    cursor::Cursor,
+    cursor::{CaughtError, Cursor},
     error::Result,
     history::Exchange,
     job::{Change, Job},
     ports::{Applied, Bus, Clock, Jobs, Objects},
     stage::StageRecord,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What closing a job needs.
 #[derive(Clone)]
@@ -25,6 +25,71 @@ pub struct Finish {
     pub bus: Arc<dyn Bus>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+}
+
+/// An execution that ended, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its name: the job's id.
+    pub job_id: JobId,
+    /// What was wrong.
+    pub error: CaughtError,
+}
+
+/// What the function is sent on AWS.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Request {
+    /// By the state machine.
+    Cursor(Cursor),
+    /// By the rule on the executions' status changes.
+    StatusChange(StatusChange),
+}
+
+/// An execution's status change as `EventBridge` tells of it ("Step Functions Execution Status Change",
+/// AWS Step Functions Developer Guide, 2026-11).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StatusChange {
+    /// What changed.
+    pub detail: StatusChangeDetail,
+}
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StatusChangeDetail {
+    /// The execution's name: the job's id.
+    pub name: JobId,
+    /// `FAILED`, `TIMED_OUT` or `ABORTED`; others are no concern of ours.
+    pub status: String,
+    /// The error's name, where it failed.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// Why, where it failed or was stopped.
+    #[serde(default)]
+    pub cause: Option<String>,
+}
+
+impl StatusChangeDetail {
+    /// The execution's end; none where it goes on or went well.
+    fn ended(self) -> Option<Ended> {
+        let (name, otherwise) = match self.status.as_str() {
+            "FAILED" => (self.error, "the execution failed"),
+            "TIMED_OUT" => (Some("States.Timeout".to_owned()), "the execution took too long"),
+            "ABORTED" => (
+                Some(Code::Cancelled.as_str().to_owned()),
+                "the execution was stopped",
+            ),
+            _ => return None,
+        };
+        let cause = self.cause.filter(|cause| !cause.is_empty());
+        Some(Ended {
+            job_id: self.name,
+            error: CaughtError {
+                error: name.unwrap_or_else(|| Code::InternalError.as_str().to_owned()),
+                cause: cause.unwrap_or_else(|| otherwise.to_owned()),
+            },
+        })
+    }
 }
 
 /// A job's result document: what it passed through and where every output lies.
@@ -49,9 +114,8 @@ impl Finish {
                 Some(caught) => job.fail(&caught.failure(), self.clock.now()),
                 None => self.success(&job).await?,
             };
-            let events = change.events.clone();
             job = match self.jobs.apply(change).await? {
-                Applied::Done(job) => {
+                Applied::Done(job, events) => {
                     log_closed(&job);
                     closed = Some(events);
                     job
@@ -69,6 +133,34 @@ impl Finish {
             error: cursor.error,
             ..Cursor::of(&job)
         })
+    }
+
+    /// Handles what the function is sent on AWS. The rule wants no answer.
+    pub async fn answer(&self, request: Request) -> Result<Option<Cursor>> {
+        match request {
+            Request::Cursor(cursor) => self.handle(cursor).await.map(Some),
+            Request::StatusChange(change) => {
+                if let Some(ended) = change.detail.ended() {
+                    self.close(ended).await?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Closes the job of an execution that ended without doing so: no job stays RUNNING for ever. A job
+    /// that is not there, or is closed, stays as it is.
+    pub async fn close(&self, ended: Ended) -> Result<()> {
+        let job = self.jobs.read(&ended.job_id).await?;
+        // The usual way: the state machine's own states were there before.
+        if job.is_none_or(|job| job.status.is_terminal()) {
+            return Ok(());
+        }
+        let cursor = Cursor {
+            error: Some(ended.error),
+            ..Cursor::start(ended.job_id)
+        };
+        self.handle(cursor).await.map(|_| ())
     }
 
     async fn success(&self, job: &Job) -> Result<Change> {

@@ -4,6 +4,9 @@
 //! accepting it is one conditional write, and its execution is named after it. Whatever dies
 //! in between, the redelivery picks it up where it was left.
 
+#[cfg(feature = "lambda")]
+pub mod sqs;
+
 use std::sync::Arc;
 
 use bedrock_diy_articles as articles;
@@ -157,9 +160,8 @@ impl Intake {
     }
 
     async fn settle(&self, change: Change) -> Result<JobId> {
-        let events = change.events.clone();
         let job = match self.jobs.accept(change).await? {
-            Accepted::New(job) => {
+            Accepted::New(job, events) => {
                 match &job.error {
                     None => {
                         tracing::info!(job_id = %job.job_id, project_id = %job.project_id, status = %job.status, "job accepted");

@@ -55,9 +55,8 @@ impl Plan {
             .unwrap_or(limits::ARTICLE_BYTES);
         let (text, meta) = self.read_article(&job, limit).await?;
         let change = job.start(text, meta, &pipeline, self.clock.now());
-        let events = change.events.clone();
         match self.jobs.apply(change).await? {
-            Applied::Done(job) => {
+            Applied::Done(job, events) => {
                 self.bus.publish(&events).await?;
                 Ok(Cursor::of(&job))
             }

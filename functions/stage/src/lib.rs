@@ -215,9 +215,8 @@ impl Stage {
                 ));
             }
             let change = job.wait(format!("the quota of {model} is used up"), slot, now);
-            let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
-                Applied::Done(job) => {
+                Applied::Done(job, events) => {
                     self.ports.bus.publish(&events).await?;
                     let seconds = u32::try_from(slot.millis_since(now).div_ceil(1_000)).unwrap_or(u32::MAX);
                     return Ok(Cursor::wait(job.job_id, stage, seconds));
@@ -236,9 +235,8 @@ impl Stage {
         let prompt_id = prepared.card.prompt_id();
         while !job.status.is_terminal() {
             let change = job.pay(prompt_id.clone(), code, usage, cost, self.ports.clock.now());
-            let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
-                Applied::Done(job) => {
+                Applied::Done(job, events) => {
                     self.ports.bus.publish(&events).await?;
                     return Ok(job);
                 }
@@ -287,9 +285,8 @@ impl Stage {
         loop {
             let next = prepared.next_card.clone();
             let change = job.complete_stage(done.clone(), next, self.ports.clock.now());
-            let events = change.events.clone();
             match self.ports.jobs.apply(change).await? {
-                Applied::Done(job) => {
+                Applied::Done(job, events) => {
                     let StageRecord {
                         stage,
                         memo_hit,

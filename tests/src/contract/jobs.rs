@@ -60,12 +60,12 @@ pub async fn accepting_twice_is_one_job(jobs: &dyn Jobs) {
     assert_eq!(
         outcomes
             .iter()
-            .filter(|outcome| matches!(outcome, Accepted::New(_)))
+            .filter(|outcome| matches!(outcome, Accepted::New(..)))
             .count(),
         1
     );
     for outcome in outcomes {
-        let (Accepted::New(job) | Accepted::Already(job)) = outcome;
+        let (Accepted::New(job, _) | Accepted::Already(job)) = outcome;
         assert_eq!(job, change.job);
     }
     assert_eq!(
@@ -90,7 +90,7 @@ pub async fn a_stale_change_changes_nothing(jobs: &dyn Jobs) {
     let first = started(&change.job);
     assert!(matches!(
         jobs.apply(first.clone()).await.unwrap(),
-        Applied::Done(_)
+        Applied::Done(..)
     ));
     let late = change.job.cancel("test", now());
     assert_eq!(jobs.apply(late).await.unwrap(), Applied::Stale(first.job.clone()));
@@ -121,7 +121,7 @@ pub async fn of_two_writers_one_wins(jobs: &dyn Jobs) {
     );
     let done = [a.unwrap(), b.unwrap()]
         .iter()
-        .filter(|applied| matches!(applied, Applied::Done(_)))
+        .filter(|applied| matches!(applied, Applied::Done(..)))
         .count();
     assert_eq!(done, 1);
     assert_eq!(jobs.stages(&change.job.job_id).await.unwrap().len(), 1);

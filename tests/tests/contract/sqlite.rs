@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bedrock_diy_core::{catalogue::Catalogue, intake::Lane, ports::Jobs as _};
-use bedrock_diy_embedded::{SqliteHistory, SqliteMemo, SqliteQueue};
+use bedrock_diy_embedded::{MemoryQuota, SqliteHistory, SqliteQueue};
 use bedrock_diy_tests::contract;
 
 struct Sqlite {
@@ -37,19 +37,56 @@ promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_st
     a_stale_change_changes_nothing, of_two_writers_one_wins, events_are_read_from_a_number_on,
     an_unknown_job_is_none);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
-promises!(executions: an_execution_starts_once, stopping_is_always_possible);
+promises!(projects: a_project_is_what_was_stored_last, a_revision_stays_as_it_was, a_revision_is_saved_once,
+    a_pipeline_revision_is_kept);
+
+#[tokio::test]
+async fn an_execution_starts_once() {
+    let sqlite = sqlite();
+    let machine = &sqlite.machine;
+    contract::an_execution_starts_once(&machine.executions, |_| std::future::ready(executions(machine)))
+        .await;
+}
+
+#[tokio::test]
+async fn stopping_is_always_possible() {
+    let sqlite = sqlite();
+    let machine = &sqlite.machine;
+    contract::stopping_is_always_possible(&machine.executions, |_| std::future::ready(executions(machine)))
+        .await;
+}
+
+/// How many executions there are, or were.
+fn executions(machine: &bedrock_diy::machine::Machine) -> usize {
+    let database = rusqlite::Connection::open(machine.data.database()).unwrap();
+    let count = database.query_row("SELECT count(*) FROM executions", [], |row| row.get(0));
+    count.unwrap()
+}
+
+#[tokio::test]
+async fn a_model_without_a_quota_lets_everybody_call() {
+    contract::a_model_without_a_quota_lets_everybody_call(&quota()).await;
+}
+
+#[tokio::test]
+async fn after_a_throttle_all_wait_their_turn() {
+    contract::after_a_throttle_all_wait_their_turn(&quota(), "acme.throttled-v1:0").await;
+}
+
+fn quota() -> MemoryQuota {
+    MemoryQuota::new(Arc::new(Catalogue::own().unwrap()))
+}
 
 #[tokio::test]
 async fn a_finished_stage_is_whole() {
     let sqlite = sqlite();
-    let memo = SqliteMemo::new(sqlite.machine.database.clone(), sqlite.machine.objects.clone());
-    contract::a_finished_stage_is_whole(&sqlite.machine.jobs, &sqlite.machine.objects, &memo).await;
+    let machine = &sqlite.machine;
+    contract::a_finished_stage_is_whole(&machine.jobs, &machine.objects, &machine.memo).await;
 }
 
 #[tokio::test]
 async fn an_unknown_memo_key_finds_nothing() {
-    let machine = sqlite().machine;
-    contract::an_unknown_memo_key_finds_nothing(&SqliteMemo::new(machine.database, machine.objects)).await;
+    contract::an_unknown_memo_key_finds_nothing(&sqlite().machine.memo).await;
 }
 
 #[tokio::test]

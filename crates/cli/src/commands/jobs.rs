@@ -315,7 +315,7 @@ async fn cancel(machine: &Machine, jobs: &[String]) -> Result<Exit> {
         while !job.status.is_terminal() {
             let change = job.cancel("command line", machine.clock.now());
             job = match machine.jobs.apply(change).await? {
-                Applied::Done(job) | Applied::Stale(job) => job,
+                Applied::Done(job, _) | Applied::Stale(job) => job,
             };
         }
         machine.executions.stop(&job.job_id).await?;

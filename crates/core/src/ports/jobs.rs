@@ -40,8 +40,8 @@ pub trait Jobs: Send + Sync {
 /// What became of an acceptance.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Accepted {
-    /// This call made the job.
-    New(Job),
+    /// This call made the job, with these events.
+    New(Job, Vec<Event>),
     /// An earlier one did.
     Already(Job),
 }
@@ -49,8 +49,8 @@ pub enum Accepted {
 /// What became of a change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Applied {
-    /// It was made; the job as it stands now.
-    Done(Job),
+    /// It was made; the job as it stands now, and the events that were written.
+    Done(Job, Vec<Event>),
     /// Somebody else was faster; the job as it stands.
     Stale(Job),
 }

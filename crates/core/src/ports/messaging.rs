@@ -16,26 +16,30 @@ pub trait Queue: Send + Sync {
     async fn send(&self, lane: Lane, messages: Vec<IntakeMessage>) -> Result<()>;
 }
 
+/// The intake queues, from the side of who is handed messages and says what becomes of those that can't be
+/// handled now.
+#[async_trait]
+pub trait Redelivery: Send + Sync {
+    /// Has a received message come again in so many seconds.
+    async fn give_back(&self, lane: Lane, receipt: &str, seconds: u32) -> Result<()>;
+
+    /// Sends a message's body once more, as one that was never received, to come in so many seconds.
+    ///
+    /// MUST have stored it durably before it returns: the received one is deleted then.
+    async fn send_again(&self, lane: Lane, body: &str, seconds: u32) -> Result<()>;
+}
+
 /// Executions of the state machine.
 #[async_trait]
 pub trait Executions: Send + Sync {
     /// Starts the execution named after the job, which came through this lane.
     ///
-    /// MUST start at most one execution of that name, ever; MUST return [`Started::Already`], not a
-    /// failure, where there is one. Where executions wait for each other, live ones MUST go first.
-    async fn start(&self, job: &JobId, lane: Lane) -> Result<Started>;
+    /// MUST start at most one execution of that name, ever, and MUST succeed where there is one. Where
+    /// executions wait for each other, live ones MUST go first.
+    async fn start(&self, job: &JobId, lane: Lane) -> Result<()>;
 
     /// Stops the execution named after the job. MUST succeed where there is none or it has ended.
     async fn stop(&self, job: &JobId) -> Result<()>;
-}
-
-/// What became of a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Started {
-    /// This call started it.
-    New,
-    /// An earlier one did.
-    Already,
 }
 
 /// Tells the world what happened.

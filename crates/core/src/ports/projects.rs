@@ -30,6 +30,14 @@ pub trait Projects: Send + Sync {
         revision: u32,
     ) -> Result<Arc<CardRevision>>;
 
+    /// Stores a project as it is to be.
+    async fn put_project(&self, project: &Project) -> Result<()>;
+
+    /// Stores a card as it is to be, and a new revision of it where there is one.
+    ///
+    /// MUST store both or none, and MUST NOT replace a revision that is there already.
+    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()>;
+
     /// Keeps a pipeline revision under its hash. MUST do nothing where it is kept already.
     async fn keep_pipeline(&self, pipeline: &PipelineRevision) -> Result<()>;
 

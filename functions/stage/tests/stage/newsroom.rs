@@ -23,7 +23,7 @@ use bedrock_diy_core::{
     job::{Job, NewJob},
     model::{ModelAnswer, ModelRequest, StopReason, Usage},
     pipeline::{PipelineCard, PipelineRevision},
-    ports::{Accepted, Bus, Clock, DeltaSink, Jobs, Memo, Model, ModelQuota, Objects, Projects},
+    ports::{Accepted, Bus, Clock, DeltaSink, Jobs, Model, ModelQuota, Objects, Projects},
     project::Settings,
     quota::Place,
     time::Timestamp,
@@ -173,6 +173,7 @@ pub(crate) struct Newsroom {
     _folder: tempfile::TempDir,
     database: Database,
     pub(crate) jobs: SqliteJobs,
+    memo: SqliteMemo,
     pub(crate) objects: SqliteObjects,
     projects: SqliteProjects,
     pub(crate) clock: Arc<HandClock>,
@@ -190,7 +191,8 @@ impl Newsroom {
         let database = Database::open(&folder.path().join("d.sqlite")).unwrap();
         let objects = SqliteObjects::new(database.clone(), folder.path().join("objects"));
         let projects = SqliteProjects::new(database.clone());
-        let jobs = SqliteJobs::new(database.clone(), objects.clone());
+        let memo = SqliteMemo::new(database.clone(), objects.clone());
+        let jobs = SqliteJobs::new(database.clone(), objects.clone(), memo.clone());
         let clock = Arc::new(HandClock::default());
         let pipeline = PipelineRevision {
             hash: "hash".into(),
@@ -220,6 +222,7 @@ impl Newsroom {
             _folder: folder,
             database,
             jobs,
+            memo,
             objects,
             projects,
             clock,
@@ -242,7 +245,7 @@ impl Newsroom {
             projects: Arc::new(self.projects.clone()),
             jobs: Arc::new(self.jobs.clone()),
             objects: Arc::new(self.objects.clone()),
-            memo: Arc::new(self.memo()),
+            memo: Arc::new(self.memo.clone()),
             history: Arc::new(SqliteHistory::new(self.database.clone())),
             model: self.model.clone(),
             quota,
@@ -254,10 +257,6 @@ impl Newsroom {
 
     pub(crate) fn stage(&self) -> Stage {
         self.stage_with(self.quota.clone())
-    }
-
-    pub(crate) fn memo(&self) -> impl Memo + 'static {
-        SqliteMemo::new(self.database.clone(), self.objects.clone())
     }
 
     /// A job over the same article as every other, planned.
@@ -284,7 +283,7 @@ impl Newsroom {
             .accept(Job::accept(new, Ok(&self.pipeline), now))
             .await
             .unwrap();
-        let (Accepted::New(job) | Accepted::Already(job)) = accepted;
+        let (Accepted::New(job, _) | Accepted::Already(job)) = accepted;
         let started = job.start(text, ArticleMeta::default(), &self.pipeline, now);
         self.jobs.apply(started).await.unwrap();
         self.now(&job).await

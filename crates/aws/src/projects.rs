@@ -1,0 +1,344 @@
+//! Projects and cards in `DynamoDB`; what cards say in S3, a revision a version.
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, TransactWriteItem, Update},
+};
+use bedrock_diy_core::{
+    ProjectId, PromptId,
+    card::{Card, CardRevision},
+    error::Result,
+    pipeline::PipelineRevision,
+    ports::Projects,
+    project::Project,
+    text::sha256_hex,
+};
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::{
+    config::Config,
+    dynamo::{self, Item, Written, number, put_if, text},
+    objects::S3Objects,
+    storage::{corrupt, failure, unavailable},
+};
+
+/// Projects, cards and revisions. What is immutable is kept in memory once read: a warm function asks
+/// nobody for it.
+#[derive(Debug, Clone)]
+pub struct DynamoProjects {
+    client: Client,
+    config: Arc<Config>,
+    objects: S3Objects,
+    revisions: Cache<(ProjectId, PromptId, u32), CardRevision>,
+    pipelines: Cache<(ProjectId, String), PipelineRevision>,
+}
+
+/// Immutable things by their names.
+#[derive(Debug)]
+struct Cache<K, V>(Arc<Mutex<HashMap<K, Arc<V>>>>);
+
+/// The sort key of a pipeline revision among the revisions: its hash says which one it is.
+const ONLY: u32 = 0;
+
+impl DynamoProjects {
+    /// In this deployment.
+    #[must_use]
+    pub fn new(client: Client, objects: S3Objects, config: &Config) -> Self {
+        Self {
+            client,
+            config: Arc::new(config.clone()),
+            objects,
+            revisions: Cache::default(),
+            pipelines: Cache::default(),
+        }
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        table: &str,
+        key: Item,
+    ) -> Result<Option<T>> {
+        let get = self.client.get_item().table_name(table).consistent_read(true);
+        let got = get.set_key(Some(key)).send().await;
+        let got = got.map_err(|error| failure(&format!("reading a {what}"), &error))?;
+        got.item.map(|item| dynamo::document(what, item)).transpose()
+    }
+
+    async fn revision_item(&self, card: String, revision: u32) -> Result<Item> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.config.tables.prompt_revisions);
+        let got = get
+            .set_key(Some(revision_key(card.clone(), revision)))
+            .consistent_read(true)
+            .send()
+            .await;
+        let got = got.map_err(|error| failure(&format!("reading revision {revision} of {card}"), &error))?;
+        got.item
+            .ok_or_else(|| corrupt("revision", format!("there is no revision {revision} of {card}")))
+    }
+
+    /// A revision as it is stored: what the card says lies in S3, and its schema is JSON text, because the
+    /// order of its keys matters to models and `DynamoDB`'s maps have none.
+    fn stored_revision(&self, revision: &CardRevision, version: Option<&str>) -> Result<Item> {
+        let mut stored = revision.clone();
+        let content = std::mem::take(&mut stored.draft.content);
+        let schema = stored.draft.settings.output_schema.take();
+        let mut item = dynamo::item("card revision", &stored)?;
+        item.extend(revision_key(
+            card_key(&revision.project_id, &revision.prompt_id),
+            revision.revision,
+        ));
+        item.insert("contentSha256".into(), text(sha256_hex(content.as_bytes())));
+        item.insert(
+            "contentVersion".into(),
+            version.map_or(AttributeValue::Null(true), text),
+        );
+        if let Some(schema) = schema {
+            item.insert("outputSchema".into(), text(schema.to_string()));
+        }
+        Ok(item)
+    }
+
+    async fn read_revision(
+        &self,
+        project: &ProjectId,
+        prompt: &PromptId,
+        revision: u32,
+    ) -> Result<CardRevision> {
+        let mut item = self.revision_item(card_key(project, prompt), revision).await?;
+        let string = |item: &Item, name: &str| item.get(name).and_then(|value| value.as_s().ok().cloned());
+        let version = string(&item, "contentVersion");
+        let bucket = &self.config.buckets.prompts;
+        let content = self
+            .objects
+            .get_from(bucket, &content_key(project, prompt), version.as_deref())
+            .await?;
+        let digest = sha256_hex(&content);
+        if string(&item, "contentSha256").is_some_and(|said| said != digest) {
+            return Err(corrupt(
+                "card revision",
+                format!("{project}/{prompt} {revision} says something else in S3"),
+            ));
+        }
+        let content = String::from_utf8(content).map_err(|error| corrupt("card revision", error))?;
+        item.insert("content".into(), text(content));
+        let schema = string(&item, "outputSchema");
+        let mut found: CardRevision = dynamo::document("card revision", item)?;
+        if let Some(schema) = schema {
+            let schema: Value =
+                serde_json::from_str(&schema).map_err(|error| corrupt("output schema", error))?;
+            found.draft.settings.output_schema = Some(schema);
+        }
+        Ok(found)
+    }
+
+    /// The card as it is to be: an update, because the item also says what its newest revision is called.
+    fn card_update(
+        &self,
+        card: &Card,
+        revision: Option<&CardRevision>,
+        version: Option<&str>,
+    ) -> Result<TransactWriteItem> {
+        let mut attributes = dynamo::item("card", card)?;
+        if let Some(revision) = revision {
+            attributes.insert("title".into(), text(&revision.draft.title));
+            attributes.insert("tags".into(), dynamo_value(&revision.draft.tags)?);
+            attributes.insert(
+                "contentVersion".into(),
+                version.map_or(AttributeValue::Null(true), text),
+            );
+        }
+        let mut update = Update::builder().table_name(&self.config.tables.prompts);
+        for name in ["projectId", "promptId"] {
+            if let Some(value) = attributes.remove(name) {
+                update = update.key(name, value);
+            }
+        }
+        let mut sets: Vec<_> = attributes.into_iter().collect();
+        sets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut assignments = Vec::new();
+        for (place, (name, value)) in sets.into_iter().enumerate() {
+            assignments.push(format!("#{place} = :{place}"));
+            update = update
+                .expression_attribute_names(format!("#{place}"), name)
+                .expression_attribute_values(format!(":{place}"), value);
+        }
+        let update = update
+            .update_expression(format!("SET {}", assignments.join(", ")))
+            .build();
+        let update = update.map_err(|error| corrupt("request", error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+#[async_trait]
+impl Projects for DynamoProjects {
+    async fn project(&self, project: &ProjectId) -> Result<Option<Project>> {
+        let key = Item::from([("projectId".to_owned(), text(project.as_str()))]);
+        self.get("project", &self.config.tables.projects, key).await
+    }
+
+    async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>> {
+        let mut cards = Vec::new();
+        let mut from = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.config.tables.prompts)
+                .consistent_read(true);
+            let query = query
+                .key_condition_expression("projectId = :project")
+                .expression_attribute_values(":project", text(project.as_str()))
+                .set_exclusive_start_key(from);
+            let page = query
+                .send()
+                .await
+                .map_err(|error| failure("reading a project's cards", &error))?;
+            for item in page.items.unwrap_or_default() {
+                cards.push(dynamo::document("card", item)?);
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return Ok(cards);
+            }
+        }
+    }
+
+    async fn card_revision(
+        &self,
+        project: &ProjectId,
+        prompt: &PromptId,
+        revision: u32,
+    ) -> Result<Arc<CardRevision>> {
+        let key = (project.clone(), prompt.clone(), revision);
+        self.revisions
+            .get(key, self.read_revision(project, prompt, revision))
+            .await
+    }
+
+    async fn put_project(&self, project: &Project) -> Result<()> {
+        let item = dynamo::item("project", project)?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.config.tables.projects)
+            .set_item(Some(item));
+        put.send()
+            .await
+            .map(|_| ())
+            .map_err(|error| failure("storing a project", &error))
+    }
+
+    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()> {
+        let mut items = Vec::new();
+        let mut version = None;
+        if let Some(revision) = revision {
+            let key = content_key(&card.project_id, &card.prompt_id);
+            let content = revision.draft.content.clone().into_bytes();
+            version = self
+                .objects
+                .put_in(&self.config.buckets.prompts, &key, content)
+                .await?;
+            let item = self.stored_revision(revision, version.as_deref())?;
+            let table = &self.config.tables.prompt_revisions;
+            items.push(put_if(table, item, "attribute_not_exists(card)", [])?);
+        }
+        items.push(self.card_update(card, revision, version.as_deref())?);
+        match dynamo::write(&self.client, "storing a card", items).await? {
+            Written::All => Ok(()),
+            Written::Nothing(_) => Err(unavailable(format!(
+                "somebody else has saved the card {} just now: try again",
+                card.prompt_id
+            ))),
+        }
+    }
+
+    async fn keep_pipeline(&self, pipeline: &PipelineRevision) -> Result<()> {
+        let key = (pipeline.project_id.clone(), pipeline.hash.clone());
+        if self.pipelines.has(&key) {
+            return Ok(());
+        }
+        let mut item = dynamo::item("pipeline revision", pipeline)?;
+        item.extend(revision_key(pipeline_key(&key.0, &key.1), ONLY));
+        // No condition: whoever writes it writes the same, since its name is its hash.
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.config.tables.prompt_revisions)
+            .set_item(Some(item));
+        put.send()
+            .await
+            .map_err(|error| failure("keeping a pipeline revision", &error))?;
+        self.pipelines.put(key, pipeline.clone());
+        Ok(())
+    }
+
+    async fn pipeline(&self, project: &ProjectId, hash: &str) -> Result<Arc<PipelineRevision>> {
+        let read = async {
+            let item = self.revision_item(pipeline_key(project, hash), ONLY).await?;
+            dynamo::document("pipeline revision", item)
+        };
+        self.pipelines.get((project.clone(), hash.to_owned()), read).await
+    }
+}
+
+impl<K: Hash + Eq, V> Cache<K, V> {
+    async fn get(&self, key: K, read: impl Future<Output = Result<V>>) -> Result<Arc<V>> {
+        if let Some(found) = self.0.lock().get(&key) {
+            return Ok(Arc::clone(found));
+        }
+        Ok(self.put(key, read.await?))
+    }
+
+    fn put(&self, key: K, value: V) -> Arc<V> {
+        Arc::clone(self.0.lock().entry(key).or_insert_with(|| Arc::new(value)))
+    }
+
+    fn has(&self, key: &K) -> bool {
+        self.0.lock().contains_key(key)
+    }
+}
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+fn revision_key(card: String, revision: u32) -> Item {
+    Item::from([
+        ("card".to_owned(), text(card)),
+        ("revision".to_owned(), number(revision)),
+    ])
+}
+
+fn card_key(project: &ProjectId, prompt: &PromptId) -> String {
+    format!("{project}#{prompt}")
+}
+
+/// No card's id has a colon in it.
+fn pipeline_key(project: &ProjectId, hash: &str) -> String {
+    format!("{project}#pipeline:{hash}")
+}
+
+fn content_key(project: &ProjectId, prompt: &PromptId) -> String {
+    format!("{project}/{prompt}.txt")
+}
+
+fn dynamo_value(value: &impl serde::Serialize) -> Result<AttributeValue> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| corrupt("value", error))
+}

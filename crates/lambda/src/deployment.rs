@@ -1,0 +1,142 @@
+//! A deployment's ports, as its functions use them.
+
+use std::sync::Arc;
+
+use bedrock_diy_aws::{
+    Bedrock, Config, DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge,
+    IntakeConfig, S3Objects, SqsQueue, StepFunctions, SystemClock,
+    clients::{self, BedrockConfig, Services},
+};
+use bedrock_diy_core::{
+    catalogue::Catalogue,
+    error::Result,
+    ports::{Bus, Model},
+};
+
+use crate::metrics::{MeteredBus, MeteredModel, Metrics};
+
+/// The services and names of a deployment; each port is made when it is asked for.
+pub struct Deployment {
+    services: Services,
+    config: Config,
+    metrics: Metrics,
+}
+
+impl Deployment {
+    pub(crate) async fn from_environment() -> Result<Self> {
+        let config = Config::from_environment()?;
+        Ok(Self {
+            services: clients::services().await,
+            config,
+            metrics: Metrics::from_environment(),
+        })
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> Arc<SystemClock> {
+        Arc::new(SystemClock)
+    }
+
+    /// Projects and cards.
+    #[must_use]
+    pub fn projects(&self) -> Arc<DynamoProjects> {
+        let projects = DynamoProjects::new(self.services.dynamodb.clone(), self.s3(), &self.config);
+        Arc::new(projects)
+    }
+
+    /// Jobs.
+    #[must_use]
+    pub fn jobs(&self) -> Arc<DynamoJobs> {
+        Arc::new(DynamoJobs::new(
+            self.services.dynamodb.clone(),
+            self.s3(),
+            &self.config,
+        ))
+    }
+
+    /// Texts.
+    #[must_use]
+    pub fn objects(&self) -> Arc<S3Objects> {
+        Arc::new(self.s3())
+    }
+
+    /// Answers that were paid for.
+    #[must_use]
+    pub fn memo(&self) -> Arc<DynamoMemo> {
+        Arc::new(DynamoMemo::new(
+            self.services.dynamodb.clone(),
+            self.s3(),
+            &self.config,
+        ))
+    }
+
+    /// Chat history.
+    #[must_use]
+    pub fn history(&self) -> Arc<DynamoHistory> {
+        Arc::new(DynamoHistory::new(
+            self.services.dynamodb.clone(),
+            self.s3(),
+            &self.config,
+        ))
+    }
+
+    /// Who is told; what is told is counted.
+    #[must_use]
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        let bus = EventBridge::new(self.services.eventbridge.clone(), self.config.event_bus.clone());
+        Arc::new(MeteredBus {
+            bus,
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// The models' quota.
+    #[must_use]
+    pub fn quota(&self, catalogue: Arc<Catalogue>) -> Arc<DynamoQuota> {
+        Arc::new(DynamoQuota::new(
+            self.services.dynamodb.clone(),
+            catalogue,
+            &self.config,
+        ))
+    }
+
+    /// What is known about models.
+    pub fn catalogue(&self) -> Result<Arc<Catalogue>> {
+        Catalogue::own().map(Arc::new)
+    }
+
+    /// Bedrock; its calls are counted.
+    pub async fn model(&self) -> Arc<dyn Model> {
+        let client = clients::bedrock(BedrockConfig::FromEnvironment).await;
+        Arc::new(MeteredModel {
+            model: Arc::new(Bedrock::new(client)),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// The queues and the state machine, as intake knows them.
+    pub fn intake(&self) -> Result<IntakeConfig> {
+        IntakeConfig::from_environment()
+    }
+
+    /// The intake queues.
+    #[must_use]
+    pub fn queue(&self, intake: &IntakeConfig) -> Arc<SqsQueue> {
+        let (bulk, live) = (intake.bulk_queue.clone(), intake.live_queue.clone());
+        Arc::new(SqsQueue::new(self.services.sqs.clone(), bulk, live))
+    }
+
+    /// The state machine.
+    #[must_use]
+    pub fn executions(&self, intake: &IntakeConfig) -> Arc<StepFunctions> {
+        Arc::new(StepFunctions::new(
+            self.services.sfn.clone(),
+            intake.state_machine.clone(),
+        ))
+    }
+
+    fn s3(&self) -> S3Objects {
+        S3Objects::new(self.services.s3.clone(), self.config.buckets.clone())
+    }
+}

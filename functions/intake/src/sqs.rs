@@ -1,0 +1,238 @@
+//! The batch shell: what SQS hands over through Lambda's event source mapping, message by message.
+
+use std::sync::Arc;
+
+use aws_lambda_events::{
+    s3::S3Event,
+    sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage},
+};
+use bedrock_diy_core::{
+    Class, Code, Failure,
+    article::{Bucket, ObjectRef},
+    error::Result,
+    intake::{Drop, IntakeMessage, Lane},
+    ports::Redelivery,
+};
+use futures_util::future::join_all;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::Intake;
+
+/// Hands each message of a batch to intake; one message's failure is its own.
+pub struct Batches {
+    /// Takes messages.
+    pub intake: Intake,
+    /// Where messages go that can't be handled now.
+    pub redelivery: Arc<dyn Redelivery>,
+    /// The URL of the live lane's queue: messages of any other come through the bulk lane.
+    pub live_queue: String,
+    /// How often the queue hands a message out before it goes to the dead-letter queue.
+    pub max_receives: u32,
+}
+
+/// A throttled message waits this long for its next try, twice as long for each further one, and never
+/// longer than the second figure; in seconds.
+const FIRST_PAUSE_SECONDS: u32 = 2;
+const LONGEST_PAUSE_SECONDS: u32 = 300;
+
+/// A message as it was handed out.
+struct Received {
+    lane: Lane,
+    body: String,
+    receipt: String,
+    receives: u32,
+}
+
+impl Batches {
+    /// Handles a batch, and says which of its messages are to come again.
+    pub async fn handle(&self, batch: SqsEvent) -> Result<SqsBatchResponse> {
+        let handled = batch.records.into_iter().map(|message| async {
+            let id = message.message_id.clone().unwrap_or_default();
+            let received = self.received(message);
+            (!self.is_done_with(&received).await).then_some(id)
+        });
+        let mut response = SqsBatchResponse::default();
+        for id in join_all(handled).await.into_iter().flatten() {
+            let mut failed = BatchItemFailure::default();
+            failed.item_identifier = id;
+            response.batch_item_failures.push(failed);
+        }
+        Ok(response)
+    }
+
+    fn received(&self, message: SqsMessage) -> Received {
+        let queue = message.event_source_arn.as_deref().unwrap_or_default();
+        let name = queue.rsplit(':').next();
+        let receives = message.attributes.get("ApproximateReceiveCount");
+        Received {
+            lane: if name == self.live_queue.rsplit('/').next() {
+                Lane::Live
+            } else {
+                Lane::Bulk
+            },
+            body: message.body.unwrap_or_default(),
+            receipt: message.receipt_handle.unwrap_or_default(),
+            receives: receives.and_then(|count| count.parse().ok()).unwrap_or(1),
+        }
+    }
+
+    /// Whether the queue may forget the message.
+    async fn is_done_with(&self, received: &Received) -> bool {
+        let failure = match self.take(received).await {
+            Ok(()) => return true,
+            Err(failure) => failure,
+        };
+        if failure.code.class() == Class::Retryable {
+            tracing::warn!(error = %failure, "a message goes back to the queue");
+            return self.put_off(received).await;
+        }
+        if received.receives < self.max_receives {
+            self.give_back(received, 0).await;
+            return false;
+        }
+        tracing::error!(error = %failure, "a message can't be handled and goes to the dead-letter queue");
+        for message in messages(&received.body).unwrap_or_default() {
+            if let Err(failure) = self.intake.give_up(received.lane, message, &failure).await {
+                tracing::error!(error = %failure, "a job can't say why its message could not be handled");
+            }
+        }
+        false
+    }
+
+    async fn take(&self, received: &Received) -> Result<()> {
+        for message in messages(&received.body)? {
+            self.intake.handle(received.lane, message).await?;
+        }
+        Ok(())
+    }
+
+    /// A throttle or a service that is away is not the message's fault and never leads to the dead-letter
+    /// queue. SQS counts every receive, so before the last ones the message is sent anew.
+    async fn put_off(&self, received: &Received) -> bool {
+        let doublings = received.receives.saturating_sub(1).min(16);
+        let pause = (FIRST_PAUSE_SECONDS << doublings).min(LONGEST_PAUSE_SECONDS);
+        // Twice: where the first of these fails, there is another.
+        if received.receives + 1 >= self.max_receives {
+            let sent = self.redelivery.send_again(received.lane, &received.body, pause);
+            match sent.await {
+                Ok(()) => return true,
+                Err(failure) => tracing::error!(error = %failure, "a message could not be sent again"),
+            }
+        }
+        self.give_back(received, pause).await;
+        false
+    }
+
+    async fn give_back(&self, received: &Received, seconds: u32) {
+        let given_back = self
+            .redelivery
+            .give_back(received.lane, &received.receipt, seconds);
+        if let Err(failure) = given_back.await {
+            // It comes again all the same, after the queue's own time.
+            tracing::warn!(error = %failure, "a message comes again later than it might");
+        }
+    }
+}
+
+/// What a message's body asks for: one submission or drop of ours, or S3's notification of any number of
+/// objects (`s3:TestEvent`, which S3 sends when notifications are switched on, of none).
+///
+/// Fails with [`Code::InvalidRequest`].
+pub fn messages(body: &str) -> Result<Vec<IntakeMessage>> {
+    let unknown = |error: serde_json::Error| {
+        Failure::new(
+            Code::InvalidRequest,
+            format!("the message is none that intake knows: {error}"),
+        )
+    };
+    let said: Value = serde_json::from_str(body).map_err(unknown)?;
+    if said.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
+        return Ok(Vec::new());
+    }
+    if said.get("Records").is_none() {
+        return Ok(vec![serde_json::from_value(said).map_err(unknown)?]);
+    }
+    let notification: S3Event = serde_json::from_value(said).map_err(unknown)?;
+    notification.records.into_iter().filter_map(dropped).collect()
+}
+
+/// The object that a notification's record tells of; none where nothing was dropped.
+fn dropped(record: aws_lambda_events::s3::S3EventRecord) -> Option<Result<IntakeMessage>> {
+    if !record
+        .event_name
+        .is_some_and(|name| name.starts_with("ObjectCreated:"))
+    {
+        return None;
+    }
+    let object = record.s3.object;
+    let key = match decoded(&object.key.unwrap_or_default()) {
+        Ok(key) => key,
+        Err(failure) => return Some(Err(failure)),
+    };
+    let size = object
+        .size
+        .and_then(|size| u64::try_from(size).ok())
+        .unwrap_or_default();
+    // What the console makes for a new folder: nobody's article.
+    if key.ends_with('/') && size == 0 {
+        return None;
+    }
+    Some(Ok(IntakeMessage::Drop(Drop {
+        object: ObjectRef {
+            bucket: Bucket::Articles,
+            key,
+            version: object.version_id,
+            size,
+        },
+    })))
+}
+
+/// The key as S3 has it. Notifications have it encoded as a form's field is: a space is a `+` ("Event
+/// message structure", Amazon S3 User Guide, 2026-11).
+fn decoded(key: &str) -> Result<String> {
+    let spaces = key.replace('+', " ");
+    let decoded = percent_decode_str(&spaces).decode_utf8();
+    decoded.map(Into::into).map_err(|error| {
+        Failure::new(
+            Code::InvalidRequest,
+            format!("the key {key} of a dropped article is no UTF-8: {error}"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_decoded_as_s3_encodes_it() {
+        let key = decoded("inbox/news/monday/a%2Bb+c+%EA%B8%B0%EC%82%AC+%F0%9F%93%B0.txt").unwrap();
+        assert_eq!(key, "inbox/news/monday/a+b c 기사 📰.txt");
+        assert!(decoded("inbox/%FF").is_err());
+    }
+
+    #[test]
+    fn what_is_no_drop_asks_for_nothing() {
+        assert_eq!(
+            messages(r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#).unwrap(),
+            []
+        );
+        let record = |name: &str, key: &str| {
+            format!(
+                r#"{{"Records":[{{"eventName":"{name}","s3":{{"bucket":{{}},"object":{{"key":"{key}","size":0}}}}}}]}}"#
+            )
+        };
+        let asked = |name: &str, key: &str| messages(&record(name, key)).unwrap().len();
+        assert_eq!(asked("ObjectCreated:Put", "inbox/news/monday/a.txt"), 1);
+        assert_eq!(asked("ObjectCreated:Put", "inbox/news/monday/"), 0);
+        assert_eq!(asked("ObjectRemoved:Delete", "inbox/news/monday/a.txt"), 0);
+    }
+
+    #[test]
+    fn a_body_that_nobody_knows_is_refused() {
+        for body in ["", "{}", "[]", r#"{"kind":"Gift"}"#, r#"{"Records":7}"#] {
+            assert_eq!(messages(body).unwrap_err().code, Code::InvalidRequest, "{body}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The stage function: wiring.
+
+use bedrock_diy_lambda::{Error, run, start};
+use bedrock_diy_stage::{Ports, Stage};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let deployment = start().await?;
+    let catalogue = deployment.catalogue()?;
+    let ports = Ports {
+        projects: deployment.projects(),
+        jobs: deployment.jobs(),
+        objects: deployment.objects(),
+        memo: deployment.memo(),
+        history: deployment.history(),
+        model: deployment.model().await,
+        quota: deployment.quota(catalogue.clone()),
+        bus: deployment.bus(),
+        clock: deployment.clock(),
+    };
+    let stage = Stage::new(ports, catalogue);
+    run(|cursor| stage.handle(cursor)).await
+}

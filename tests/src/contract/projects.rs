@@ -1,0 +1,143 @@
+use bedrock_diy_core::{
+    ProjectId, PromptId,
+    card::{Card, CardDraft, CardRevision, CardSettings},
+    ports::Projects,
+    project::{Project, ProjectStatus, Settings},
+};
+use serde_json::json;
+
+use super::{now, pipeline};
+
+fn project(name: &str) -> Project {
+    Project {
+        project_id: ProjectId::new(name).unwrap(),
+        name: "Contract".into(),
+        description: String::new(),
+        owner: "somebody".into(),
+        status: ProjectStatus::Active,
+        settings: Settings {
+            model: Some("acme.model-v1:0".into()),
+            timeout_seconds: Some(30),
+            ..Settings::default()
+        },
+        created_at: now(),
+        updated_at: now(),
+    }
+}
+
+fn card(project: &str, number: u32) -> Card {
+    Card {
+        project_id: ProjectId::new(project).unwrap(),
+        prompt_id: PromptId::new("facts").unwrap(),
+        step_order: 10,
+        is_active: true,
+        revision: number,
+        created_at: now(),
+        updated_at: now(),
+    }
+}
+
+fn revision(card: &Card, content: &str) -> CardRevision {
+    CardRevision {
+        project_id: card.project_id.clone(),
+        prompt_id: card.prompt_id.clone(),
+        revision: card.revision,
+        draft: CardDraft {
+            title: "Facts".into(),
+            tags: vec!["facts".into()],
+            content: content.to_owned(),
+            settings: CardSettings {
+                // In an order that no sorting makes.
+                output_schema: Some(json!({"type": "object", "properties": {"b": {}, "a": {}, "": {}}})),
+                ..CardSettings::default()
+            },
+        },
+        author: "somebody".into(),
+        note: String::new(),
+        saved_at: now(),
+    }
+}
+
+/// A project is what was stored last; one that nobody has stored is none, and has no cards.
+pub async fn a_project_is_what_was_stored_last(projects: &dyn Projects) {
+    let mut stored = project("stored-last");
+    assert_eq!(projects.project(&stored.project_id).await.unwrap(), None);
+    assert_eq!(projects.cards(&stored.project_id).await.unwrap(), []);
+    projects.put_project(&stored).await.unwrap();
+    assert_eq!(
+        projects.project(&stored.project_id).await.unwrap().as_ref(),
+        Some(&stored)
+    );
+    stored.name = "계약".into();
+    stored.status = ProjectStatus::Inactive;
+    projects.put_project(&stored).await.unwrap();
+    assert_eq!(projects.project(&stored.project_id).await.unwrap(), Some(stored));
+}
+
+/// What a revision said stays as it was, to the character and the order of its schema's keys, whatever is
+/// saved after it; a card without a new revision is changed for itself.
+pub async fn a_revision_stays_as_it_was(projects: &dyn Projects) {
+    let first = card("revisions", 1);
+    let content = "Extract the facts.\n\n{{ article }} — 사실 📰\n".repeat(3_000);
+    let said = revision(&first, &content);
+    projects.put_card(&first, Some(&said)).await.unwrap();
+    let second = card("revisions", 2);
+    projects
+        .put_card(&second, Some(&revision(&second, "Else.")))
+        .await
+        .unwrap();
+    let off = Card {
+        is_active: false,
+        ..second.clone()
+    };
+    projects.put_card(&off, None).await.unwrap();
+
+    assert_eq!(projects.cards(&first.project_id).await.unwrap(), [off]);
+    let find = |number| projects.card_revision(&first.project_id, &first.prompt_id, number);
+    let found = find(1).await.unwrap();
+    assert_eq!(*found, said);
+    let schema = |revision: &CardRevision| {
+        revision
+            .draft
+            .settings
+            .output_schema
+            .as_ref()
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(schema(&found), schema(&said));
+    assert_eq!(find(2).await.unwrap().draft.content, "Else.");
+    find(3).await.unwrap_err();
+}
+
+/// Two who save at once do not replace each other's revision: one is told.
+pub async fn a_revision_is_saved_once(projects: &dyn Projects) {
+    let card = card("saved-once", 1);
+    let (mine, yours) = (revision(&card, "Mine."), revision(&card, "Yours."));
+    let saved = tokio::join!(
+        projects.put_card(&card, Some(&mine)),
+        projects.put_card(&card, Some(&yours))
+    );
+    let content = match saved {
+        (Ok(()), Err(_)) => "Mine.",
+        (Err(_), Ok(())) => "Yours.",
+        other => panic!("{other:?}"),
+    };
+    let found = projects
+        .card_revision(&card.project_id, &card.prompt_id, 1)
+        .await
+        .unwrap();
+    assert_eq!(found.draft.content, content);
+}
+
+/// A pipeline revision is kept under its hash, however often.
+pub async fn a_pipeline_revision_is_kept(projects: &dyn Projects) {
+    let kept = pipeline(3);
+    projects.pipeline(&kept.project_id, &kept.hash).await.unwrap_err();
+    projects.keep_pipeline(&kept).await.unwrap();
+    projects.keep_pipeline(&kept).await.unwrap();
+    assert_eq!(
+        *projects.pipeline(&kept.project_id, &kept.hash).await.unwrap(),
+        kept
+    );
+}
