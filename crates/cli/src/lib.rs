@@ -13,7 +13,7 @@ pub mod machine;
 pub mod models;
 mod progress;
 pub mod project_files;
-mod push;
+pub mod push;
 pub mod results;
 mod terminal;
 mod text;

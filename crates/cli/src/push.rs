@@ -4,17 +4,17 @@ use bedrock_diy_core::{
     card::{Card, CardRevision},
     error::Result,
     pipeline::PipelineRevision,
-    ports::{Clock, Projects},
+    ports::Projects,
     project::Project,
+    time::Timestamp,
 };
 
-use crate::{machine::Machine, project_files::ProjectFiles};
+use crate::project_files::ProjectFiles;
 
 /// Makes the stored project what the files say. Cards that are no longer there are switched off:
 /// jobs that run with them go on.
-pub(crate) async fn push(machine: &Machine, files: &ProjectFiles, author: &str) -> Result<()> {
-    let now = machine.clock.now();
-    let stored = machine.projects.project(&files.id).await?;
+pub async fn push(projects: &dyn Projects, files: &ProjectFiles, author: &str, now: Timestamp) -> Result<()> {
+    let stored = projects.project(&files.id).await?;
     let project = Project {
         project_id: files.id.clone(),
         name: files.name.clone(),
@@ -28,21 +28,19 @@ pub(crate) async fn push(machine: &Machine, files: &ProjectFiles, author: &str) 
         updated_at: stored.as_ref().map_or(now, |project| project.updated_at),
     };
     if stored.as_ref() != Some(&project) {
-        machine
-            .projects
+        projects
             .put_project(&Project {
                 updated_at: now,
                 ..project
             })
             .await?;
     }
-    let cards = machine.projects.cards(&files.id).await?;
+    let cards = projects.cards(&files.id).await?;
     for file in &files.cards {
         let card = cards.iter().find(|card| card.prompt_id == file.prompt_id);
         let saved = match card {
             Some(card) => Some(
-                machine
-                    .projects
+                projects
                     .card_revision(&files.id, &card.prompt_id, card.revision)
                     .await?,
             ),
@@ -72,8 +70,7 @@ pub(crate) async fn push(machine: &Machine, files: &ProjectFiles, author: &str) 
             updated_at: card.map_or(now, |card| card.updated_at),
         };
         if card != Some(&wanted) {
-            machine
-                .projects
+            projects
                 .put_card(
                     &Card {
                         updated_at: now,
@@ -88,8 +85,7 @@ pub(crate) async fn push(machine: &Machine, files: &ProjectFiles, author: &str) 
         .iter()
         .filter(|card| card.is_active && !files.cards.iter().any(|file| file.prompt_id == card.prompt_id))
     {
-        machine
-            .projects
+        projects
             .put_card(
                 &Card {
                     is_active: false,
@@ -104,13 +100,13 @@ pub(crate) async fn push(machine: &Machine, files: &ProjectFiles, author: &str) 
 }
 
 /// What the project runs today.
-pub(crate) async fn pin(
-    machine: &Machine,
+pub async fn pin(
+    projects: &dyn Projects,
     files: &ProjectFiles,
     default_model: &str,
 ) -> Result<PipelineRevision> {
-    let project = machine.projects.project(&files.id).await?;
-    let cards = machine.projects.cards(&files.id).await?;
+    let project = projects.project(&files.id).await?;
+    let cards = projects.cards(&files.id).await?;
     let project = project.ok_or_else(|| {
         bedrock_diy_core::Failure::new(
             bedrock_diy_core::Code::ProjectNotFound,

@@ -11,9 +11,10 @@
 
 use std::time::Duration;
 
-use aws_config::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 
-use super::loader;
+use super::{http, loader};
 
 /// The clients that a deployment's functions use. A clone shares their connections.
 #[derive(Debug, Clone)]
@@ -38,19 +39,45 @@ const READ: Duration = Duration::from_secs(10);
 /// Clients as the environment and the profile files say. Calls nobody; a client that is never used costs
 /// nothing but its configuration.
 pub async fn services() -> Services {
-    let retries = RetryConfig::standard()
-        .with_max_attempts(TRIES)
-        .with_initial_backoff(FIRST_PAUSE);
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(READ);
-    let config = loader().retry_config(retries).timeout_config(timeouts.build());
-    let config = config.load().await;
+    let config = loader().retry_config(retries()).timeout_config(timeouts());
+    clients(&config.load().await)
+}
+
+/// Clients of a local AWS at this `http://` address. It gets stand-in credentials, never real ones.
+#[must_use]
+pub fn local_services(endpoint: &str, region: &'static str) -> Services {
+    let credentials = Credentials::new("test", "test", None, None, "local");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(region))
+        .endpoint_url(endpoint)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http::for_this_machine())
+        .retry_config(retries())
+        .timeout_config(timeouts())
+        .build();
+    clients(&config)
+}
+
+fn clients(config: &SdkConfig) -> Services {
     Services {
-        dynamodb: aws_sdk_dynamodb::Client::new(&config),
-        eventbridge: aws_sdk_eventbridge::Client::new(&config),
-        s3: aws_sdk_s3::Client::new(&config),
-        sfn: aws_sdk_sfn::Client::new(&config),
-        sqs: aws_sdk_sqs::Client::new(&config),
+        dynamodb: aws_sdk_dynamodb::Client::new(config),
+        eventbridge: aws_sdk_eventbridge::Client::new(config),
+        s3: aws_sdk_s3::Client::new(config),
+        sfn: aws_sdk_sfn::Client::new(config),
+        sqs: aws_sdk_sqs::Client::new(config),
     }
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(TRIES)
+        .with_initial_backoff(FIRST_PAUSE)
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(READ)
+        .build()
 }

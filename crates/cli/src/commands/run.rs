@@ -55,8 +55,8 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     check_out(&arguments.out)?;
     say(&choice.notice);
 
-    push::push(&machine, &project, &author()).await?;
-    let pipeline = push::pin(&machine, &project, &choice.default_model).await?;
+    push::push(&machine.projects, &project, &author(), machine.clock.now()).await?;
+    let pipeline = push::pin(&machine.projects, &project, &choice.default_model).await?;
     let workers = setup::workers(&machine, &choice, arguments.asking.concurrency).await?;
     let (stopper, stop) = setup::stop_on_signal();
     let began = machine.clock.now();

@@ -9,7 +9,7 @@ use bedrock_diy_core::{
     error::Result,
     intake::{Drop, IntakeMessage, Lane},
     limits,
-    ports::{Objects, Projects, Queue},
+    ports::{Clock, Objects, Projects, Queue},
 };
 use bedrock_diy_embedded::{Inbox, InboxFile};
 use tokio::sync::watch;
@@ -35,7 +35,7 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
     let _lock = setup::lock(&machine)?;
     say(&choice.notice);
     for project in &projects {
-        push::push(&machine, project, "serve").await?;
+        push::push(&machine.projects, project, "serve", machine.clock.now()).await?;
     }
     let inbox = Inbox::open(machine.data.inbox(), machine.database.clone())?;
     for project in machine.projects.projects()? {
