@@ -18,8 +18,10 @@ pub mod left;
 pub mod model;
 pub mod program;
 pub mod project;
+pub mod stack;
 
 pub use left::Left;
 pub use model::ScriptedServer;
 pub use program::{Ended, Program};
 pub use project::Project;
+pub use stack::stack;

@@ -7,8 +7,27 @@ use std::{
 
 use crate::shell::{Outcome, answers, cargo, command, root, step, target};
 
-/// The tools from `PyPI` that the tests need, with their versions and hashes.
-const TOOLS: &str = "tests/tools.txt";
+/// Tools from `PyPI`: a list with their versions and hashes, and the virtual environment that they are in, a
+/// folder of the target folder.
+struct PythonTools {
+    list: &'static str,
+    place: &'static str,
+}
+
+/// What the tests need.
+const TOOLS: PythonTools = PythonTools {
+    list: "tests/tools.txt",
+    place: "tools",
+};
+
+/// checkov asks for other versions of the same libraries: it lives for itself.
+const CHECKOV: PythonTools = PythonTools {
+    list: "tests/checkov.txt",
+    place: "tools-checkov",
+};
+
+/// The AWS template.
+const TEMPLATE: &str = "template.yaml";
 
 /// The version of cargo-deny that is built where none is installed.
 const CARGO_DENY: &str = "0.20.2";
@@ -16,8 +35,14 @@ const CARGO_DENY: &str = "0.20.2";
 /// Checks everything.
 pub(crate) fn verify() -> Outcome {
     step("Format", &mut cargo(["fmt", "--all", "--check"]))?;
-    let tools = python_tools()?;
+    let tools = TOOLS.install()?;
     step("State machine (statelint)", &mut statelint(&tools)?)?;
+    step("Template (sam validate)", &mut sam_validate(&tools))?;
+    step(
+        "Template (cfn-lint)",
+        &mut command(&tools.join("cfn-lint").to_string_lossy(), [TEMPLATE]),
+    )?;
+    step("Template (checkov)", &mut checkov(&CHECKOV.install()?))?;
     step("Licences, bans and sources (cargo deny)", &mut deny()?)?;
     step(
         "Lints",
@@ -115,33 +140,78 @@ fn deny() -> Outcome<Command> {
     Ok(command(&program.to_string_lossy(), &arguments[1..]))
 }
 
-/// A virtual environment with the tools, made anew when their list changes.
-fn python_tools() -> Outcome<PathBuf> {
-    let place = target().join("tools");
-    let bin = place.join("bin");
-    let list = std::fs::read_to_string(root().join(TOOLS))
-        .map_err(|error| format!("{TOOLS} can't be read: {error}"))?;
-    let stamp = place.join("tools.txt");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == list) {
-        return Ok(bin);
+/// What the SAM CLI says about the template. It asks no account: the region decides only which resource
+/// types there are.
+fn sam_validate(tools: &Path) -> Command {
+    let mut sam = command(
+        &tools.join("sam").to_string_lossy(),
+        ["validate", "--lint", "--template-file", TEMPLATE],
+    );
+    sam.envs([("AWS_DEFAULT_REGION", "us-east-1"), ("SAM_CLI_TELEMETRY", "0")]);
+    sam
+}
+
+/// What checkov says about the template. A check that is skipped is skipped where the resource is, with the
+/// reason.
+fn checkov(tools: &Path) -> Command {
+    let mut checkov = command(
+        &tools.join("checkov").to_string_lossy(),
+        [
+            "--framework",
+            "cloudformation",
+            "--file",
+            TEMPLATE,
+            "--skip-download",
+            "--compact",
+            "--quiet",
+        ],
+    );
+    checkov.env("LOG_LEVEL", "ERROR");
+    checkov
+}
+
+impl PythonTools {
+    /// The folder with their programs; the virtual environment is made anew when the list changes.
+    fn install(&self) -> Outcome<PathBuf> {
+        let place = target().join(self.place);
+        let bin = place.join("bin");
+        let list = std::fs::read_to_string(root().join(self.list))
+            .map_err(|error| format!("{} can't be read: {error}", self.list))?;
+        let stamp = place.join("installed.txt");
+        if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == list) {
+            return Ok(bin);
+        }
+        if !answers("python3", &["--version"]) {
+            return Err(
+                "python3 is needed for the tools that the tests use: install Python 3.11 or later.".into(),
+            );
+        }
+        step(
+            &format!("Making a place for the Python tools of {}", self.list),
+            &mut command("python3", ["-m", "venv", "--clear", &place.to_string_lossy()]),
+        )?;
+        // Wheels only: nothing is compiled here, be it C or byte code.
+        step(
+            &format!("Installing them (once; about {} packages)", packages(&list)),
+            command(
+                &bin.join("pip").to_string_lossy(),
+                [
+                    "install",
+                    "--quiet",
+                    "--require-hashes",
+                    "--only-binary=:all:",
+                    "--no-compile",
+                    "--requirement",
+                ],
+            )
+            .arg(self.list),
+        )?;
+        std::fs::write(&stamp, list)
+            .map_err(|error| format!("{} can't be written: {error}", stamp.display()))?;
+        Ok(bin)
     }
-    if !answers("python3", &["--version"]) {
-        return Err(
-            "python3 is needed for the tools that the tests use: install Python 3.11 or later.".into(),
-        );
-    }
-    step(
-        "Making a place for Python tools",
-        &mut command("python3", ["-m", "venv", "--clear", &place.to_string_lossy()]),
-    )?;
-    step(
-        "Installing Python tools",
-        command(
-            &bin.join("pip").to_string_lossy(),
-            ["install", "--quiet", "--require-hashes", "--requirement"],
-        )
-        .arg(TOOLS),
-    )?;
-    std::fs::write(&stamp, list).map_err(|error| format!("{} can't be written: {error}", stamp.display()))?;
-    Ok(bin)
+}
+
+fn packages(list: &str) -> usize {
+    list.lines().filter(|line| line.contains("==")).count()
 }

@@ -108,23 +108,28 @@ pub async fn a_stale_change_changes_nothing(jobs: &dyn Jobs) {
     assert_eq!(numbers, (1..=first.job.version).collect::<Vec<_>>());
 }
 
-/// Of many changes at once, one is made.
-pub async fn of_two_writers_one_wins(jobs: &dyn Jobs) {
+/// Of many changes at once, one is made, and what it refers to is its own.
+pub async fn of_two_writers_one_wins(jobs: &dyn Jobs, objects: &dyn Objects, memo: &dyn Memo) {
     let change = acceptance("two writers");
     jobs.accept(change.clone()).await.unwrap();
     let begin = started(&change.job);
     jobs.apply(begin.clone()).await.unwrap();
     let (one, other) = (completion(&begin.job, "one"), completion(&begin.job, "other"));
     let (a, b) = tokio::join!(
-        jobs.apply(begin.job.complete_stage(one, None, now())),
+        jobs.apply(begin.job.complete_stage(one.clone(), None, now())),
         jobs.apply(begin.job.complete_stage(other, None, now()))
     );
-    let done = [a.unwrap(), b.unwrap()]
-        .iter()
-        .filter(|applied| matches!(applied, Applied::Done(..)))
-        .count();
-    assert_eq!(done, 1);
-    assert_eq!(jobs.stages(&change.job.job_id).await.unwrap().len(), 1);
+    let winner = match (a.unwrap(), b.unwrap()) {
+        (Applied::Done(..), Applied::Stale(_)) => "one",
+        (Applied::Stale(_), Applied::Done(..)) => "other",
+        both => panic!("{both:?}"),
+    };
+    let stages = jobs.stages(&change.job.job_id).await.unwrap();
+    assert_eq!(stages.len(), 1);
+    let kept = memo.find(&one.record.memo_key).await.unwrap().unwrap();
+    for output in [&stages[0].output, &kept.output] {
+        assert_eq!(objects.get(output).await.unwrap(), winner.as_bytes());
+    }
 }
 
 /// A finished stage brings its output, its memo entry and its events along.
@@ -135,12 +140,20 @@ pub async fn a_finished_stage_is_whole(jobs: &dyn Jobs, objects: &dyn Objects, m
     jobs.apply(begin.clone()).await.unwrap();
     for text in ["요약 📰".to_owned(), "long ".repeat(40_000)] {
         let job = jobs.read(&change.job.job_id).await.unwrap().unwrap();
-        let done = completion(&job, &text);
-        jobs.apply(job.complete_stage(done.clone(), None, now()))
-            .await
-            .unwrap();
-        assert_eq!(objects.get(&done.record.output).await.unwrap(), text.as_bytes());
-        assert_eq!(memo.find(&done.record.memo_key).await.unwrap(), done.memo);
+        let mut done = completion(&job, &text);
+        let applied = jobs.apply(job.complete_stage(done.clone(), None, now())).await;
+        let Applied::Done(written, events) = applied.unwrap() else {
+            panic!("nobody else has changed the job");
+        };
+        assert_eq!(jobs.read(&job.job_id).await.unwrap().as_ref(), Some(&written));
+        assert_eq!(jobs.events(&job.job_id, job.version, 10).await.unwrap(), events);
+        // Only whoever stores an output knows its version.
+        let output = written.last_output.unwrap();
+        assert_eq!(objects.get(&output).await.unwrap(), text.as_bytes());
+        let mut entry = done.memo.unwrap();
+        entry.output = output.clone();
+        assert_eq!(memo.find(&done.record.memo_key).await.unwrap(), Some(entry));
+        done.record.output = output;
         assert_eq!(jobs.stages(&job.job_id).await.unwrap().last(), Some(&done.record));
     }
 }

@@ -34,7 +34,7 @@ macro_rules! promises {
 }
 
 promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_stands_now,
-    a_stale_change_changes_nothing, of_two_writers_one_wins, events_are_read_from_a_number_on,
+    a_stale_change_changes_nothing, events_are_read_from_a_number_on,
     an_unknown_job_is_none);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
 promises!(projects: a_project_is_what_was_stored_last, a_revision_stays_as_it_was, a_revision_is_saved_once,
@@ -75,6 +75,13 @@ async fn after_a_throttle_all_wait_their_turn() {
 
 fn quota() -> MemoryQuota {
     MemoryQuota::new(Arc::new(Catalogue::own().unwrap()))
+}
+
+#[tokio::test]
+async fn of_two_writers_one_wins() {
+    let sqlite = sqlite();
+    let machine = &sqlite.machine;
+    contract::of_two_writers_one_wins(&machine.jobs, &machine.objects, &machine.memo).await;
 }
 
 #[tokio::test]
