@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `contract/` | what a port MUST do, for every adapter |
 //! | `scenario/` | what users are promised, through the program itself |
+//! | `stack/` | the same on a deployed stack |
+//! | `template/` | what `template.yaml` must say |
 
 #![expect(
     clippy::unwrap_used,
@@ -14,14 +16,18 @@
 )]
 
 pub mod contract;
+pub mod inbox;
 pub mod left;
 pub mod model;
 pub mod program;
 pub mod project;
+pub mod site;
 pub mod stack;
 
+pub use inbox::Inbox;
 pub use left::Left;
 pub use model::ScriptedServer;
 pub use program::{Ended, Program};
 pub use project::Project;
+pub use site::Site;
 pub use stack::stack;

@@ -30,13 +30,14 @@ pub const HISTORY_MESSAGES: usize = 50;
 /// The largest prompt card, in bytes: far above any sensible prompt, far below an S3 `PutObject`.
 pub const CARD_BYTES: usize = 256 * 1024;
 
-/// The most cards of a project. Each is a stage, a stage costs about a dozen of the 25,000 history
-/// events that Step Functions allows an execution.
+/// The most cards of a project. Each is a stage, and a stage costs 7 of the 25,000 history events that Step
+/// Functions allows an execution, 40 with every retry, and 9 more each time that it waits.
 pub const CARDS: usize = 100;
 
-/// How long a stage waits for model quota before it gives up, in seconds: one day. Waiting costs
-/// nothing, but a job that waits for ever is a job that is lost silently.
-pub const PATIENCE_SECONDS: u64 = 24 * 60 * 60;
+/// How long a stage waits for model quota before it gives up, in seconds: eight hours. Waiting costs nothing,
+/// but a job that waits for ever is a job that is lost silently; and while a model answers nobody, a stage
+/// looks again every 16 seconds, which would use up the execution's history events in half a day.
+pub const PATIENCE_SECONDS: u64 = 8 * 60 * 60;
 
 /// What a template may use before it is stopped: an instruction costs 1, and so do 64 bytes of text
 /// (minijinja's fuel). Enough for the largest article twice over; a loop over a loop over a loop, or a

@@ -52,6 +52,8 @@ impl LocalAws {
             .current_dir(&tools.root)
             // The functions inherit all of this.
             .env("BIND_HOST", "127.0.0.1")
+            // What the queues' URLs say.
+            .env("MINISTACK_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
@@ -64,10 +66,13 @@ impl LocalAws {
             .env_remove("AWS_PROFILE")
             .env_remove("AWS_SESSION_TOKEN")
             .env_remove("AWS_BEARER_TOKEN_BEDROCK")
-            .stdin(Stdio::null())
+            // It ends when its standard input does, with every function that it runs: so with this process,
+            // whatever that ends of.
+            .env("ENDS_WITH_STDIN", "1")
+            .process_group(0)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("{} can't be started: {error}", python.display()))?;
         if let Some(out) = process.stdout.take() {

@@ -42,6 +42,9 @@ struct Arguments {
     /// A file to write the endpoints to once everything is there.
     #[arg(long)]
     ready: Option<PathBuf>,
+    /// End when standard input ends, instead of with Ctrl-C.
+    #[arg(long)]
+    end_with_stdin: bool,
     /// A folder of articles to drop into the bucket; the program ends when they have.
     #[arg(long)]
     drop: Option<PathBuf>,
@@ -93,16 +96,18 @@ async fn run(arguments: Arguments) -> Outcome<bool> {
     if let Some(ready) = &arguments.ready {
         stack.write(ready)?;
     }
-    match &arguments.drop {
-        Some(folder) => drop_and_follow(&stack, &arguments.project, folder).await,
-        None => {
-            eprintln!("Ctrl-C ends it.");
-            tokio::signal::ctrl_c()
-                .await
-                .map_err(|error| format!("Ctrl-C can't be waited for: {error}"))?;
-            Ok(true)
-        }
+    if let Some(folder) = &arguments.drop {
+        return drop_and_follow(&stack, &arguments.project, folder).await;
     }
+    if arguments.end_with_stdin {
+        let ended = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+        ended.map_err(|error| format!("standard input can't be read: {error}"))?;
+    } else {
+        eprintln!("Ctrl-C ends it.");
+        let asked = tokio::signal::ctrl_c().await;
+        asked.map_err(|error| format!("Ctrl-C can't be waited for: {error}"))?;
+    }
+    Ok(true)
 }
 
 async fn drop_and_follow(stack: &Stack, project: &Path, folder: &Path) -> Outcome<bool> {

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo demo`, `cargo verify`, `cargo bench-local`.
+//! The project's own commands: `cargo demo`, `cargo verify`, `cargo stack`, `cargo bench-local`.
 //!
 //! Each says what it is doing, is quick the second time, and names the missing thing and its remedy
 //! where it can't go on.
@@ -6,6 +6,8 @@
 mod bench;
 mod demo;
 mod shell;
+mod stack;
+mod tools;
 mod verify;
 
 use std::process::ExitCode;
@@ -25,6 +27,14 @@ enum Command {
     Demo,
     /// Format, lints, dependency and licence checks, and every test.
     Verify,
+    /// Deploys everything on a local AWS, and stays until Ctrl-C. `--drop FOLDER` drops articles and follows
+    /// them to their results.
+    #[command(disable_help_flag = true)]
+    Stack {
+        /// For the stack's program: `cargo stack --help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measures this machine against the same calls without durability, and prints the table.
     BenchLocal {
         /// Fewer articles and one run: to see that it works.
@@ -37,6 +47,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo => demo::demo(),
         Command::Verify => verify::verify(),
+        Command::Stack { arguments } => stack::stack(&arguments),
         Command::BenchLocal { short } => bench::bench_local(short),
     };
     match done {

@@ -1,29 +1,11 @@
 //! `cargo verify`: everything that must hold, in the order in which it fails fastest.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
-use crate::shell::{Outcome, answers, cargo, command, root, step, target};
-
-/// Tools from `PyPI`: a list with their versions and hashes, and the virtual environment that they are in, a
-/// folder of the target folder.
-struct PythonTools {
-    list: &'static str,
-    place: &'static str,
-}
-
-/// What the tests need.
-const TOOLS: PythonTools = PythonTools {
-    list: "tests/tools.txt",
-    place: "tools",
-};
-
-/// checkov asks for other versions of the same libraries: it lives for itself.
-const CHECKOV: PythonTools = PythonTools {
-    list: "tests/checkov.txt",
-    place: "tools-checkov",
+use crate::{
+    shell::{Outcome, answers, cargo, command, root, step, target},
+    stack::{self, FUNCTION_FEATURES},
+    tools::{CHECKOV, TOOLS},
 };
 
 /// The AWS template.
@@ -51,6 +33,8 @@ pub(crate) fn verify() -> Outcome {
             "--workspace",
             "--all-targets",
             "--locked",
+            "--features",
+            FUNCTION_FEATURES,
             "--",
             "--deny",
             "warnings",
@@ -69,22 +53,34 @@ pub(crate) fn verify() -> Outcome {
         .arg(target().join("fuzz")),
     )?;
     step(
-        "Programs",
-        &mut cargo(["build", "--workspace", "--bins", "--locked"]),
+        "Programs and functions",
+        &mut cargo([
+            "build",
+            "--workspace",
+            "--bins",
+            "--locked",
+            "--features",
+            FUNCTION_FEATURES,
+        ]),
     )?;
     step(
         "Examples in the docs",
         &mut cargo(["test", "--workspace", "--doc", "--locked"]),
     )?;
+    let stack = stack::for_tests(&tools)?;
     let mut tests = if answers("cargo", &["nextest", "--version"]) {
-        cargo(["nextest", "run", "--workspace", "--locked"])
+        cargo(["nextest", "run"])
     } else {
         eprintln!(
             "cargo-nextest is not here (`cargo install --locked cargo-nextest`): cargo test does it too."
         );
-        cargo(["test", "--workspace", "--locked"])
+        cargo(["test"])
     };
-    step("Tests", tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug")))
+    tests.args(["--workspace", "--locked", "--features", FUNCTION_FEATURES]);
+    tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug"));
+    tests.env("BEDROCK_DIY_TOOLS", &tools);
+    tests.env("BEDROCK_DIY_STACK", &stack.endpoints);
+    step("Tests", &mut tests)
 }
 
 /// The linter over the state machine as it stands on AWS: with functions' names in place of the
@@ -168,50 +164,4 @@ fn checkov(tools: &Path) -> Command {
     );
     checkov.env("LOG_LEVEL", "ERROR");
     checkov
-}
-
-impl PythonTools {
-    /// The folder with their programs; the virtual environment is made anew when the list changes.
-    fn install(&self) -> Outcome<PathBuf> {
-        let place = target().join(self.place);
-        let bin = place.join("bin");
-        let list = std::fs::read_to_string(root().join(self.list))
-            .map_err(|error| format!("{} can't be read: {error}", self.list))?;
-        let stamp = place.join("installed.txt");
-        if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == list) {
-            return Ok(bin);
-        }
-        if !answers("python3", &["--version"]) {
-            return Err(
-                "python3 is needed for the tools that the tests use: install Python 3.11 or later.".into(),
-            );
-        }
-        step(
-            &format!("Making a place for the Python tools of {}", self.list),
-            &mut command("python3", ["-m", "venv", "--clear", &place.to_string_lossy()]),
-        )?;
-        // Wheels only: nothing is compiled here, be it C or byte code.
-        step(
-            &format!("Installing them (once; about {} packages)", packages(&list)),
-            command(
-                &bin.join("pip").to_string_lossy(),
-                [
-                    "install",
-                    "--quiet",
-                    "--require-hashes",
-                    "--only-binary=:all:",
-                    "--no-compile",
-                    "--requirement",
-                ],
-            )
-            .arg(self.list),
-        )?;
-        std::fs::write(&stamp, list)
-            .map_err(|error| format!("{} can't be written: {error}", stamp.display()))?;
-        Ok(bin)
-    }
-}
-
-fn packages(list: &str) -> usize {
-    list.lines().filter(|line| line.contains("==")).count()
 }

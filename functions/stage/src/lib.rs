@@ -211,7 +211,7 @@ impl Stage {
                 self.leave(model, &prepared.holder).await;
                 return Err(Failure::new(
                     Code::ModelThrottled,
-                    format!("stage {stage} has waited a day for the quota of {model}"),
+                    format!("stage {stage} has waited eight hours for the quota of {model}"),
                 ));
             }
             let change = job.wait(format!("the quota of {model} is used up"), slot, now);

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use aws_sdk_eventbridge::types::Target;
-use aws_sdk_sqs::types::QueueAttributeName;
 use bedrock_diy_aws::{
     DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge, S3Objects, SqsQueue,
     StepFunctions, clients::Services,
 };
 use bedrock_diy_core::{JobId, catalogue::Catalogue, intake::Lane};
 use bedrock_diy_stack::Stack;
-use bedrock_diy_tests::{contract, stack};
-use serde_json::{Value, json};
+use bedrock_diy_tests::{Inbox, contract, stack};
+use serde_json::Value;
 
 /// The adapters over one stack.
 struct Aws {
@@ -111,18 +109,13 @@ fn quota(aws: &Aws) -> DynamoQuota {
 
 #[tokio::test]
 async fn what_is_sent_is_received() {
-    let sqs = aws().services.sqs;
-    let (bulk, live) = (
-        new_queue(&sqs, "contract-bulk").await,
-        new_queue(&sqs, "contract-live").await,
-    );
-    let queue = SqsQueue::new(sqs.clone(), bulk.clone(), live.clone());
-    contract::what_is_sent_is_received(&queue, |lane| {
-        let url = match lane {
-            Lane::Bulk => bulk.clone(),
-            Lane::Live => live.clone(),
-        };
-        receive_all(&sqs, url)
+    let aws = aws();
+    let bulk = Inbox::open(&aws.services, "contract-bulk").await;
+    let live = Inbox::open(&aws.services, "contract-live").await;
+    let queue = SqsQueue::new(aws.services.sqs.clone(), bulk.url().into(), live.url().into());
+    contract::what_is_sent_is_received(&queue, |lane| match lane {
+        Lane::Bulk => bulk.receive_all(),
+        Lane::Live => live.receive_all(),
     })
     .await;
 }
@@ -130,13 +123,12 @@ async fn what_is_sent_is_received() {
 #[tokio::test]
 async fn every_stored_event_reaches_its_subscribers() {
     let aws = aws();
-    let queue = subscribe(&aws).await;
-    let bus = EventBridge::new(
-        aws.services.eventbridge.clone(),
-        aws.stack.output("EventBusName").unwrap(),
-    );
+    let name = aws.stack.output("EventBusName").unwrap();
+    let told = Inbox::open(&aws.services, "contract-told").await;
+    told.subscribe(&name, &contract::project()).await;
+    let bus = EventBridge::new(aws.services.eventbridge.clone(), name);
     contract::every_stored_event_reaches_its_subscribers(&bus, &aws.jobs, || async {
-        let bodies = receive_all(&aws.services.sqs, queue.clone()).await;
+        let bodies = told.receive_all().await;
         bodies
             .iter()
             .map(|body| serde_json::from_str::<Value>(body).unwrap()["detail"].to_string())
@@ -172,59 +164,5 @@ impl Machine {
             found += usize::from(execution.unwrap().name == job.as_str());
         }
         found
-    }
-}
-
-/// A queue that gets everything that the contracts' project is told.
-async fn subscribe(aws: &Aws) -> String {
-    let (sqs, events) = (&aws.services.sqs, &aws.services.eventbridge);
-    let queue = new_queue(sqs, "contract-told").await;
-    let attributes = sqs.get_queue_attributes().queue_url(&queue);
-    let attributes = attributes
-        .attribute_names(QueueAttributeName::QueueArn)
-        .send()
-        .await
-        .unwrap();
-    let arn = &attributes.attributes.unwrap()[&QueueAttributeName::QueueArn];
-    let bus = aws.stack.output("EventBusName").unwrap();
-    let pattern =
-        json!({"source": [bedrock_diy_aws::SOURCE], "detail": {"projectId": [contract::project()]}});
-    let rule = events.put_rule().name("contract").event_bus_name(&bus);
-    rule.event_pattern(pattern.to_string()).send().await.unwrap();
-    let target = Target::builder().id("queue").arn(arn).build().unwrap();
-    let targets = events.put_targets().rule("contract").event_bus_name(&bus);
-    targets.targets(target).send().await.unwrap();
-    queue
-}
-
-async fn new_queue(sqs: &aws_sdk_sqs::Client, name: &str) -> String {
-    sqs.create_queue()
-        .queue_name(name)
-        .send()
-        .await
-        .unwrap()
-        .queue_url
-        .unwrap()
-}
-
-/// Every message's body, until no more comes for a while.
-async fn receive_all(sqs: &aws_sdk_sqs::Client, url: String) -> Vec<String> {
-    let mut bodies = Vec::new();
-    loop {
-        let receive = sqs.receive_message().queue_url(&url).max_number_of_messages(10);
-        let received = receive.wait_time_seconds(2).send().await.unwrap();
-        let messages = received.messages.unwrap_or_default();
-        if messages.is_empty() {
-            return bodies;
-        }
-        for message in messages {
-            bodies.extend(message.body);
-            let delete = sqs.delete_message().queue_url(&url);
-            delete
-                .set_receipt_handle(message.receipt_handle)
-                .send()
-                .await
-                .unwrap();
-        }
     }
 }

@@ -1,0 +1,122 @@
+"""The local AWS, with what template.yaml uses and ministack's CloudFormation does not know.
+
+Takes ministack's own settings: BIND_HOST, GATEWAY_PORT, IOT_MTLS_ENABLED, SFTP_ENABLED ...
+With ENDS_WITH_STDIN=1 it ends when standard input does, together with the functions that it runs: whoever
+started it holds the other end, and may die of anything. It must lead a process group of its own then.
+
+What is added stands in for AWS on the local side; the template is never changed to fit:
+
+- AWS::Events::Archive becomes an archive through ministack's own CreateArchive.
+- AWS::CloudWatch::Alarm with metric math becomes an alarm on its first metric, with its actions switched off:
+  it can be listed, and never rings.
+- A MaximumConcurrency that comes from a parameter arrives as text, and becomes the number that ministack compares.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+
+from ministack.services import eventbridge
+from ministack.services.cloudformation import provisioners
+
+
+def answer(response):
+    """What a service of ministack answered, or its error as CloudFormation reports it."""
+    status, _headers, body = response
+    said = json.loads(body or b"{}")
+    if status >= 300:
+        raise ValueError(said.get("message") or said.get("Message") or str(said))
+    return said
+
+
+def archive_request(name, properties):
+    """A request of EventBridge's API from a template's properties."""
+    request = {
+        "ArchiveName": name,
+        "EventSourceArn": properties["SourceArn"],
+        "Description": properties.get("Description", ""),
+        "RetentionDays": int(properties.get("RetentionDays", 0)),
+    }
+    if "EventPattern" in properties:
+        request["EventPattern"] = json.dumps(properties["EventPattern"])
+    return request
+
+
+def create_archive(logical_id, properties, stack_name):
+    name = properties.get("ArchiveName") or f"{stack_name}-{logical_id}"
+    created = answer(eventbridge._create_archive(archive_request(name, properties)))
+    return name, {"Arn": created["ArchiveArn"], "ArchiveName": name}
+
+
+def update_archive(name, _old, properties, _stack_name):
+    updated = answer(eventbridge._update_archive(archive_request(name, properties)))
+    return name, {"Arn": updated["ArchiveArn"], "ArchiveName": name}
+
+
+def delete_archive(name, _properties):
+    answer(eventbridge._delete_archive({"ArchiveName": name}))
+
+
+def with_one_metric(record):
+    """The alarm's record for a template's properties, for metric math too."""
+
+    def of(name, properties):
+        metrics = properties.get("Metrics")
+        if not metrics:
+            return record(name, properties)
+        first = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
+        alone = {key: value for key, value in properties.items() if key != "Metrics"}
+        return record(name, {
+            **alone,
+            "Namespace": first["Metric"]["Namespace"],
+            "MetricName": first["Metric"]["MetricName"],
+            "Dimensions": first["Metric"].get("Dimensions", []),
+            "Statistic": first["Stat"],
+            "Period": first["Period"],
+            "ActionsEnabled": False,
+        })
+
+    return of
+
+
+def with_number(handler, *path):
+    """The handler, given a number where the template's properties have its text."""
+
+    def mended(*arguments):
+        for argument in arguments:
+            *outer, last = path
+            for key in outer:
+                argument = argument.get(key) if isinstance(argument, dict) else None
+            if isinstance(argument, dict) and isinstance(argument.get(last), str):
+                argument[last] = int(argument[last])
+        return handler(*arguments)
+
+    return mended
+
+
+HANDLERS = provisioners._RESOURCE_HANDLERS
+HANDLERS["AWS::Events::Archive"] = {
+    "create": create_archive,
+    "update": update_archive,
+    "delete": delete_archive,
+}
+MAPPING = HANDLERS["AWS::Lambda::EventSourceMapping"]
+for verb in ["create", "update"]:
+    MAPPING[verb] = with_number(MAPPING[verb], "ScalingConfig", "MaximumConcurrency")
+provisioners._cw_metric_alarm_record = with_one_metric(provisioners._cw_metric_alarm_record)
+
+
+def end_with_stdin():
+    sys.stdin.buffer.read()
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    if os.environ.get("ENDS_WITH_STDIN") == "1":
+        threading.Thread(target=end_with_stdin, daemon=True).start()
+
+    from ministack.app import main
+
+    main()

@@ -1,0 +1,9 @@
+//! `template.yaml` as it is deployed, with the functions as they run on AWS: what users are promised there.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
+
+mod articles;
+mod endings;
