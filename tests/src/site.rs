@@ -20,7 +20,7 @@ use bedrock_diy_core::{
     ports::{Clock, Executions, History, Jobs, Objects, Queue},
     stage::StageRecord,
 };
-use bedrock_diy_stack::Stack;
+use bedrock_diy_stack::{REGION, Stack};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -111,9 +111,16 @@ impl Site {
         let key = utf8_percent_encode(&object.key, NON_ALPHANUMERIC).to_string();
         self.send_body(
             &json!({"Records": [{
+                "eventVersion": "2.1",
                 "eventSource": "aws:s3",
+                "awsRegion": REGION,
+                "eventTime": "2026-11-25T10:00:00.000Z",
                 "eventName": "ObjectCreated:Put",
+                "userIdentity": {"principalId": "AWS:somebody"},
+                "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+                "responseElements": {},
                 "s3": {
+                    "s3SchemaVersion": "1.0",
                     "bucket": {"name": self.stack.output("ArticlesBucketName").unwrap()},
                     "object": {"key": key, "size": object.size, "versionId": object.version},
                 },

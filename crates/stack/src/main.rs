@@ -12,7 +12,7 @@ use bedrock_diy_core::{
     ports::Clock,
 };
 use bedrock_diy_model_server::{
-    ModelServer,
+    ModelServer, Settings,
     scripted::{Script, ScriptedModel},
 };
 use bedrock_diy_stack::{Endpoint, LocalAws, Outcome, Stack, Tools, drop_articles};
@@ -166,7 +166,12 @@ async fn scripted(script: Option<&Path>) -> Outcome<ModelServer<ScriptedModel>> 
         None => Script::default(),
     };
     let model = ScriptedModel::new(script).map_err(|error| format!("the script: {error}"))?;
-    ModelServer::start(model)
+    let settings = Settings {
+        // The tests ask how often it was asked.
+        control: true,
+        ..Settings::default()
+    };
+    ModelServer::start_with(model, settings)
         .await
         .map_err(|error| format!("the model server can't be started: {error}"))
 }

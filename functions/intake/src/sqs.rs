@@ -87,16 +87,16 @@ impl Batches {
             tracing::warn!(error = %failure, "a message goes back to the queue");
             return self.put_off(received).await;
         }
-        if received.receives < self.max_receives {
-            self.give_back(received, 0).await;
-            return false;
-        }
-        tracing::error!(error = %failure, "a message can't be handled and goes to the dead-letter queue");
-        for message in messages(&received.body).unwrap_or_default() {
-            if let Err(failure) = self.intake.give_up(received.lane, message, &failure).await {
-                tracing::error!(error = %failure, "a job can't say why its message could not be handled");
+        if received.receives >= self.max_receives {
+            tracing::error!(error = %failure, "a message can't be handled and goes to the dead-letter queue");
+            for message in messages(&received.body).unwrap_or_default() {
+                if let Err(failure) = self.intake.give_up(received.lane, message, &failure).await {
+                    tracing::error!(error = %failure, "a job can't say why its message could not be handled");
+                }
             }
         }
+        // At once: time will not make it better.
+        self.give_back(received, 0).await;
         false
     }
 
