@@ -42,7 +42,7 @@ pub struct Site {
 }
 
 /// How long a job may take on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// How often is asked how a job stands.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);

@@ -24,7 +24,7 @@ use crate::{
 /// Whose events they are: the `source` that rules match.
 pub const SOURCE: &str = "bedrock-diy";
 
-/// Events that one request may put (`PutEvents`, Amazon EventBridge API reference, 2026-11).
+/// Events that one request may put (`PutEvents`, Amazon `EventBridge` API reference, 2026-11).
 const BATCH: usize = 10;
 
 /// A bus.

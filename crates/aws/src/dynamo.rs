@@ -24,7 +24,7 @@ const TRIES: u32 = 6;
 /// Before its second try it waits up to so long, before each further one up to twice as long.
 const FIRST_PAUSE_MILLIS: u64 = 20;
 
-/// Reasons of a cancelled transaction that pass (`TransactWriteItems`, Amazon DynamoDB API reference,
+/// Reasons of a cancelled transaction that pass (`TransactWriteItems`, Amazon `DynamoDB` API reference,
 /// 2026-11).
 const PASSING: [&str; 3] = [
     "ProvisionedThroughputExceeded",
@@ -66,8 +66,8 @@ pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
 }
 
 /// A number attribute.
-pub(crate) fn number(number: impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+pub(crate) fn number(number: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
 }
 
 /// Has an item expire so many days after a moment.
@@ -115,9 +115,8 @@ pub(crate) async fn write(client: &Client, what: &str, items: Vec<TransactWriteI
         let write = client
             .transact_write_items()
             .set_transact_items(Some(items.clone()));
-        let error = match write.send().await {
-            Ok(_) => return Ok(Written::All),
-            Err(error) => error,
+        let Err(error) = write.send().await else {
+            return Ok(Written::All);
         };
         let Some(reasons) = reasons(&error) else {
             return Err(failure(what, &error));

@@ -1,7 +1,10 @@
 //! Executions of the state machine in Step Functions.
 
 use async_trait::async_trait;
-use aws_sdk_sfn::Client;
+use aws_sdk_sfn::{
+    Client,
+    operation::{start_execution::StartExecutionError, stop_execution::StopExecutionError},
+};
 use bedrock_diy_core::{
     Code, Failure, JobId, cursor::Cursor, error::Result, intake::Lane, ports::Executions,
 };
@@ -57,7 +60,7 @@ impl Executions for StepFunctions {
             Ok(_) => Ok(()),
             Err(error) => {
                 let refused = error.as_service_error();
-                if refused.is_some_and(|refused| refused.is_execution_already_exists()) {
+                if refused.is_some_and(StartExecutionError::is_execution_already_exists) {
                     return Ok(());
                 }
                 Err(failure(&format!("starting the execution {job}"), &error))
@@ -76,7 +79,7 @@ impl Executions for StepFunctions {
             Ok(_) => Ok(()),
             Err(error) => {
                 let refused = error.as_service_error();
-                if refused.is_some_and(|refused| refused.is_execution_does_not_exist()) {
+                if refused.is_some_and(StopExecutionError::is_execution_does_not_exist) {
                     return Ok(());
                 }
                 Err(failure(&format!("stopping the execution {job}"), &error))

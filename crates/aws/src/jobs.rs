@@ -51,7 +51,7 @@ impl DynamoJobs {
         }
     }
 
-    fn key(&self, job: &JobId, item: impl Into<String>) -> Item {
+    fn key(job: &JobId, item: impl Into<String>) -> Item {
         Item::from([
             ("jobId".to_owned(), text(job.as_str())),
             ("item".to_owned(), text(item)),
@@ -60,7 +60,7 @@ impl DynamoJobs {
 
     fn job_item(&self, job: &Job) -> Result<Item> {
         let mut item = dynamo::item("job", job)?;
-        item.extend(self.key(&job.job_id, JOB));
+        item.extend(Self::key(&job.job_id, JOB));
         // What the index `byBatch` goes by: batches of two projects may have one name.
         let batch = format!("{}#{}", job.project_id, job.batch);
         item.insert("projectBatch".to_owned(), text(batch));
@@ -70,14 +70,14 @@ impl DynamoJobs {
 
     fn stage_item(&self, job: &Job, stage: &StageRecord) -> Result<Item> {
         let mut item = dynamo::item("stage", stage)?;
-        item.extend(self.key(&job.job_id, stage_key(stage.stage)));
+        item.extend(Self::key(&job.job_id, stage_key(stage.stage)));
         dynamo::expires(&mut item, job.accepted_at, self.retention_days);
         Ok(item)
     }
 
     fn event_item(&self, job: &Job, event: &Event) -> Result<Item> {
         let mut item = dynamo::item("event", event)?;
-        item.extend(self.key(&job.job_id, event_key(event.number)));
+        item.extend(Self::key(&job.job_id, event_key(event.number)));
         dynamo::expires(&mut item, job.accepted_at, self.retention_days);
         Ok(item)
     }
@@ -171,7 +171,7 @@ impl Jobs for DynamoJobs {
             .get_item()
             .table_name(&self.table)
             .consistent_read(true);
-        let got = get.set_key(Some(self.key(job, JOB))).send().await;
+        let got = get.set_key(Some(Self::key(job, JOB))).send().await;
         let got = got.map_err(|error| failure(&format!("reading the job {job}"), &error))?;
         got.item.map(|item| dynamo::document("job", item)).transpose()
     }

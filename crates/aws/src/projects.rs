@@ -86,7 +86,7 @@ impl DynamoProjects {
 
     /// A revision as it is stored: what the card says lies in S3, and its schema is JSON text, because the
     /// order of its keys matters to models and `DynamoDB`'s maps have none.
-    fn stored_revision(&self, revision: &CardRevision, version: Option<&str>) -> Result<Item> {
+    fn stored_revision(revision: &CardRevision, version: Option<&str>) -> Result<Item> {
         let mut stored = revision.clone();
         let content = std::mem::take(&mut stored.draft.content);
         let schema = stored.draft.settings.output_schema.take();
@@ -247,7 +247,7 @@ impl Projects for DynamoProjects {
                 .objects
                 .put_in(&self.config.buckets.prompts, &key, content)
                 .await?;
-            let item = self.stored_revision(revision, version.as_deref())?;
+            let item = Self::stored_revision(revision, version.as_deref())?;
             let table = &self.config.tables.prompt_revisions;
             items.push(put_if(table, item, "attribute_not_exists(card)", [])?);
         }

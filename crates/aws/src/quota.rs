@@ -148,7 +148,7 @@ impl DynamoQuota {
         got.item.map(|item| dynamo::document("line", item)).transpose()
     }
 
-    fn place(&self, model: &str, holder: &str, held: &Held) -> Result<Item> {
+    fn place(model: &str, holder: &str, held: &Held) -> Result<Item> {
         let mut item = dynamo::item("place", held)?;
         item.extend(Self::key(model, holder));
         dynamo::expires(&mut item, held.due, PLACE_DAYS);
@@ -156,7 +156,7 @@ impl DynamoQuota {
     }
 
     async fn hold(&self, model: &str, holder: &str, held: &Held) -> Result<()> {
-        let item = self.place(model, holder, held)?;
+        let item = Self::place(model, holder, held)?;
         let put = self
             .client
             .put_item()
@@ -194,7 +194,7 @@ impl DynamoQuota {
             };
             let mut items = self.sweep(model, &quota, &mut line, now).await?;
             items.push(match after {
-                After::Hold(held) => put(&self.table, self.place(model, holder, &held)?)?,
+                After::Hold(held) => put(&self.table, Self::place(model, holder, &held)?)?,
                 After::Free => self.delete(model, holder)?,
             });
             items.push(self.line(model, &line)?);

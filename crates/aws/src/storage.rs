@@ -11,7 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bedrock_diy_core::{Code, Failure};
 
 /// Names that services give to a passing state of theirs, and that the SDK's own lists do not have
-/// (DynamoDB API reference, Step Functions API reference, Amazon SQS API reference, 2026-11).
+/// (`DynamoDB` API reference, Step Functions API reference, Amazon SQS API reference, 2026-11).
 const PASSING: [&str; 7] = [
     "ConcurrentExecutionExceeded",
     "ExecutionLimitExceeded",

@@ -228,6 +228,14 @@ mod tests {
         async fn pipeline(&self, _: &ProjectId, _: &str) -> Result<Arc<PipelineRevision>> {
             unreachable!("intake reads no pipeline")
         }
+
+        async fn put_project(&self, _: &Project) -> Result<()> {
+            unreachable!("intake stores no project")
+        }
+
+        async fn put_card(&self, _: &Card, _: Option<&CardRevision>) -> Result<()> {
+            unreachable!("intake stores no card")
+        }
     }
 
     struct Bench {
