@@ -65,7 +65,14 @@ pub(crate) fn verify() -> Outcome {
     )?;
     step(
         "Examples in the docs",
-        &mut cargo(["test", "--workspace", "--doc", "--locked"]),
+        &mut cargo([
+            "test",
+            "--workspace",
+            "--doc",
+            "--locked",
+            "--features",
+            FUNCTION_FEATURES,
+        ]),
     )?;
     let stack = stack::for_tests(&tools)?;
     let mut tests = if answers("cargo", &["nextest", "--version"]) {

@@ -203,6 +203,8 @@ fn decoded(key: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -219,9 +221,15 @@ mod tests {
             []
         );
         let record = |name: &str, key: &str| {
-            format!(
-                r#"{{"Records":[{{"eventName":"{name}","s3":{{"bucket":{{}},"object":{{"key":"{key}","size":0}}}}}}]}}"#
-            )
+            json!({"Records": [{
+                "eventTime": "2026-11-25T10:00:00.000Z",
+                "eventName": name,
+                "userIdentity": {},
+                "requestParameters": {},
+                "responseElements": {},
+                "s3": {"bucket": {}, "object": {"key": key, "size": 0}},
+            }]})
+            .to_string()
         };
         let asked = |name: &str, key: &str| messages(&record(name, key)).unwrap().len();
         assert_eq!(asked("ObjectCreated:Put", "inbox/news/monday/a.txt"), 1);
