@@ -124,6 +124,12 @@ impl DynamoQuota {
         free_at.is_some_and(|at| at.elapsed() < FREE)
     }
 
+    /// Whether the last look found no line, however long ago: nobody who was let through then has a place.
+    fn was_free(&self, model: &str) -> bool {
+        let seen = self.seen.lock();
+        seen.get(model).is_some_and(|seen| seen.free_at.is_some())
+    }
+
     fn see(&self, model: &str, free: bool) {
         let mut seen = self.seen.lock();
         let seen = seen.entry(model.to_owned()).or_default();
@@ -192,7 +198,7 @@ impl DynamoQuota {
             let Some(after) = after else {
                 return Ok(result);
             };
-            let mut items = self.sweep(model, &quota, &mut line, now).await?;
+            let mut items = self.sweep(model, holder, &quota, &mut line, now).await?;
             items.push(match after {
                 After::Hold(held) => put(&self.table, Self::place(model, holder, &held)?)?,
                 After::Free => self.delete(model, holder)?,
@@ -236,10 +242,11 @@ impl DynamoQuota {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Takes back the places of those who will not come any more, now and then.
+    /// Takes back the places of those who will not come any more, now and then; `holder` has just come.
     async fn sweep(
         &self,
         model: &str,
+        holder: &str,
         quota: &Quota,
         line: &mut Line,
         now: Timestamp,
@@ -263,15 +270,19 @@ impl DynamoQuota {
             .map_err(|error| failure(&format!("looking through the line of {model}"), &error))?;
         let mut gone = Vec::new();
         for item in page.items.unwrap_or_default() {
-            let Some(holder) = item.get("holder").and_then(|holder| holder.as_s().ok().cloned()) else {
+            let Some(absent) = item.get("holder").and_then(|holder| holder.as_s().ok().cloned()) else {
                 continue;
             };
+            // A transaction takes each item once, and this one's place is its caller's to write.
+            if absent == holder {
+                continue;
+            }
             let held: Held = dynamo::document("place", item)?;
             // A place whose turn has passed unused is past: given back now, many of them would be a burst.
             if line.pace.turn(quota, held.ticket, now) > now {
                 line.pace.leave(quota, held.ticket, now);
             }
-            gone.push(self.delete(model, &holder)?);
+            gone.push(self.delete(model, &absent)?);
         }
         Ok(gone)
     }
@@ -340,7 +351,7 @@ impl ModelQuota for DynamoQuota {
 
     /// The line hears of the answer when this process writes it next: one write less for each call.
     async fn answered(&self, model: &str, holder: &str, _: Timestamp) -> Result<()> {
-        if self.is_free(model) {
+        if self.was_free(model) {
             return Ok(());
         }
         if let Some(seen) = self.seen.lock().get_mut(model) {
