@@ -1,5 +1,4 @@
-//! The project's own commands: `cargo demo`, `cargo verify`, `cargo stack`, `cargo bench-local`,
-//! `cargo bench-lambda`.
+//! The project's own commands: `cargo demo`, `cargo verify`, `cargo stack`, `cargo bench-local`.
 //!
 //! Each says what it is doing, is quick the second time, and names the missing thing and its remedy
 //! where it can't go on.
@@ -42,12 +41,6 @@ enum Command {
         #[arg(long)]
         short: bool,
     },
-    /// Measures how the functions start and what an invocation costs, and prints the tables.
-    BenchLambda {
-        /// Fewer starts and invocations: to see that it works.
-        #[arg(long)]
-        short: bool,
-    },
 }
 
 fn main() -> ExitCode {
@@ -56,7 +49,6 @@ fn main() -> ExitCode {
         Command::Verify => verify::verify(),
         Command::Stack { arguments } => stack::stack(&arguments),
         Command::BenchLocal { short } => bench::bench_local(short),
-        Command::BenchLambda { short } => bench::bench_lambda(short),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
