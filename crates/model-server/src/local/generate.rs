@@ -25,6 +25,10 @@ const REPETITION_PENALTY: f32 = 1.1;
 /// What "lately" means, in tokens.
 const REPETITION_WINDOW: usize = 64;
 
+/// An answer that says this many tokens of its own again, one after the other, goes round in a circle that a
+/// model of this size does not leave: its turn ends there. A sentence has fewer.
+const CIRCLE: usize = 32;
+
 /// So many tokens of a prompt are read at once: it bounds the memory that attention takes, and how long it
 /// takes to notice that the client has gone.
 const PROMPT_CHUNK: usize = 256;
@@ -174,6 +178,10 @@ impl Run<'_> {
             if let Some(end) = self.emit(token) {
                 return Ok(end);
             }
+            // What a schema asks for has its own end, and may say things twice.
+            if self.constraint.is_none() && goes_in_circles(&self.tokens[self.prompt_tokens..]) {
+                return Ok(self.finish(StopReason::EndTurn));
+            }
         }
     }
 
@@ -277,5 +285,32 @@ impl Run<'_> {
             sequence,
             usage,
         }
+    }
+}
+
+/// Whether the last [`CIRCLE`] tokens stand further up in the answer, too.
+fn goes_in_circles(answer: &[u32]) -> bool {
+    let Some(start) = answer.len().checked_sub(CIRCLE) else {
+        return false;
+    };
+    let (earlier, last) = (&answer[..answer.len() - 1], &answer[start..]);
+    earlier.windows(CIRCLE).any(|tokens| tokens == last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_goes_in_circles_once_it_has_said_enough_of_itself_again() {
+        let verse: Vec<u32> = (0..50).collect();
+        let circles = |answer: &[u32]| goes_in_circles(answer);
+        assert!(!circles(&[]));
+        assert!(!circles(&verse));
+        let again = [&verse[..], &[99], &verse[5..]].concat();
+        assert!(!circles(&again[..51 + CIRCLE - 1]));
+        assert!(circles(&again[..51 + CIRCLE]));
+        assert!(circles(&[7; CIRCLE + 1]), "one token for ever");
+        assert!(!circles(&[7; CIRCLE]));
     }
 }
