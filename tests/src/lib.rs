@@ -6,6 +6,7 @@
 //! | `contract/` | what a port MUST do, for every adapter |
 //! | `scenario/` | what users are promised, through the program itself |
 //! | `stack/` | the same on a deployed stack |
+//! | `faults/` | the same while services fail |
 //! | `template/` | what `template.yaml` must say |
 
 #![expect(
@@ -17,16 +18,21 @@
 )]
 
 pub mod contract;
+pub mod faulty;
 pub mod inbox;
 pub mod left;
+pub mod meter;
 pub mod model;
 pub mod program;
 pub mod project;
+pub mod scenario;
 pub mod site;
 pub mod stack;
 
+pub use faulty::Faulty;
 pub use inbox::Inbox;
 pub use left::Left;
+pub use meter::Meter;
 pub use model::ScriptedServer;
 pub use program::{Ended, Program};
 pub use project::Project;

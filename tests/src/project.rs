@@ -5,6 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bedrock_diy::project_files::ProjectFiles;
+use bedrock_diy_core::ProjectId;
+
 /// A temporary folder with a project, articles, data and results.
 pub struct Project {
     folder: tempfile::TempDir,
@@ -52,6 +55,12 @@ impl Project {
         let path = self.articles().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
+    }
+
+    /// The project's id, as its files say.
+    #[must_use]
+    pub fn id(&self) -> ProjectId {
+        ProjectFiles::read(&self.dir()).unwrap().id
     }
 
     /// The project's folder.

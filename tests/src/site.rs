@@ -16,8 +16,9 @@ use bedrock_diy_core::{
     event::Event,
     history::Exchange,
     intake::{IntakeMessage, Lane, Submission},
-    job::Job,
-    ports::{Clock, Executions, History, Jobs, Objects, Queue},
+    job::{Job, NewJob},
+    pipeline::PipelineRevision,
+    ports::{Clock, Executions, History, Jobs, Objects, Projects, Queue},
     stage::StageRecord,
 };
 use bedrock_diy_stack::{REGION, Stack};
@@ -85,9 +86,20 @@ impl Site {
         }
     }
 
+    /// The model that the project names: its alone, so that its calls can be told from others'.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
     /// Stores the project as its files say now.
     pub async fn push(&self) {
-        let files = ProjectFiles::read(&self.files.dir()).unwrap();
+        self.store(&self.files).await;
+    }
+
+    /// Stores a project as its files say.
+    pub async fn store(&self, project: &Project) {
+        let files = ProjectFiles::read(&project.dir()).unwrap();
         let projects = self.stack.projects().unwrap();
         push(&*projects, &files, "a test", SystemClock.now())
             .await
@@ -96,7 +108,12 @@ impl Site {
 
     /// Drops a file into the bucket. Returns the job that it is to become.
     pub async fn drop(&self, name: &str, bytes: &[u8]) -> (JobId, ObjectRef) {
-        let key = format!("inbox/{}/{BATCH}/{name}", self.id);
+        self.drop_in(&BatchId::new(BATCH).unwrap(), name, bytes).await
+    }
+
+    /// Drops a file of a batch into the bucket. Returns the job that it is to become.
+    pub async fn drop_in(&self, batch: &BatchId, name: &str, bytes: &[u8]) -> (JobId, ObjectRef) {
+        let key = format!("inbox/{}/{batch}/{name}", self.id);
         let object = self
             .objects
             .put(Bucket::Articles, &key, bytes.to_vec())
@@ -168,6 +185,48 @@ impl Site {
         job_id
     }
 
+    /// Stores a job as intake does, and starts nothing for it.
+    pub async fn accept(&self, job: &JobId, text: &str) {
+        let projects = self.stack.projects().unwrap();
+        let project = projects.project(&self.id).await.unwrap().unwrap();
+        let cards = projects.cards(&self.id).await.unwrap();
+        let pipeline = PipelineRevision::pin(&project, &cards, &self.model).unwrap();
+        projects.keep_pipeline(&pipeline).await.unwrap();
+        let key = submitted_key(&self.id, job, SubmittedPart::Source);
+        let text = text.as_bytes().to_vec();
+        let source = self.objects.put(Bucket::Articles, &key, text).await.unwrap();
+        let new = NewJob {
+            job_id: job.clone(),
+            project_id: self.id.clone(),
+            batch: BatchId::new(BATCH).unwrap(),
+            lane: Lane::Live,
+            article: Article::new("article.txt", source),
+            session_id: None,
+            fresh: false,
+            retry_of: None,
+        };
+        let change = Job::accept(new, Ok(&pipeline), SystemClock.now());
+        self.jobs.accept(change).await.unwrap();
+    }
+
+    /// Invokes a function as Lambda's API does, and returns its answer; the error's type where it failed.
+    pub async fn invoke(&self, function: &str, event: Value) -> Result<Value, String> {
+        let arn = self.stack.output(&format!("{function}FunctionArn")).unwrap();
+        let name = arn.rsplit(':').next().unwrap();
+        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.stack.url);
+        let invoked = tokio::task::spawn_blocking(move || {
+            let mut answer = ureq::post(&url).send(&event.to_string()).unwrap();
+            let failed = answer.headers().contains_key("x-amz-function-error");
+            (failed, answer.body_mut().read_to_string().unwrap())
+        });
+        let (failed, body) = invoked.await.unwrap();
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        if failed {
+            return Err(answer["errorType"].as_str().unwrap_or_default().to_owned());
+        }
+        Ok(answer)
+    }
+
     /// The job as it stands, once `ready` says so.
     pub async fn when(&self, job: &JobId, ready: impl Fn(&Job) -> bool) -> Job {
         let began = Instant::now();
@@ -203,16 +262,21 @@ impl Site {
 
     /// The ids of the project's jobs, as the index by project has them.
     pub async fn listed(&self) -> Vec<String> {
+        self.jobs_by("byProject", "projectId", self.id.to_string()).await
+    }
+
+    /// The ids of a batch's jobs, as the index by batch has them.
+    pub async fn listed_in(&self, batch: &BatchId) -> Vec<String> {
+        self.jobs_by("byBatch", "projectBatch", format!("{}#{batch}", self.id))
+            .await
+    }
+
+    async fn jobs_by(&self, index: &str, key: &str, value: String) -> Vec<String> {
         let table = self.stack.output("JobsTableName").unwrap();
-        let query = self
-            .services
-            .dynamodb
-            .query()
-            .table_name(table)
-            .index_name("byProject");
+        let query = self.services.dynamodb.query().table_name(table).index_name(index);
         let query = query
-            .key_condition_expression("projectId = :project")
-            .expression_attribute_values(":project", AttributeValue::S(self.id.to_string()));
+            .key_condition_expression(format!("{key} = :value"))
+            .expression_attribute_values(":value", AttributeValue::S(value));
         let mut pages = query.into_paginator().items().send();
         let mut ids = Vec::new();
         while let Some(item) = pages.next().await {

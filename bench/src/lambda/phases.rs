@@ -18,8 +18,8 @@ pub(crate) const LARGE_TEXT: &str = "plan, 10 MB of text";
 pub(crate) const LARGE_HTML: &str = "plan, 10 MB of HTML";
 
 /// Calls to see whether a model has a line by now, which is done once a second at most: the line and the
-/// holder's place in it are read, and where the second was over when the answer came, the place is given back.
-const LOOK: u64 = 3;
+/// holder's place in it are read.
+const LOOK: u64 = 2;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

@@ -70,6 +70,13 @@ pub async fn bedrock(config: BedrockConfig) -> Client {
     Client::from_conf(config)
 }
 
+/// A client for Bedrock Runtime as Lambda's environment says.
+#[cfg(feature = "services")]
+#[must_use]
+pub fn bedrock_of_lambda() -> Client {
+    Client::from_conf(common(Builder::from(&services::of_lambda().build())))
+}
+
 /// Everything that every client has in common.
 fn common(builder: Builder) -> Config {
     builder

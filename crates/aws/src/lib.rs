@@ -27,7 +27,7 @@
 //! | intake | `GetItem` the project, `Query` its cards, `TransactWriteItems` the job and its event, `PutEvents`, `StartExecution` |
 //! | plan | `GetItem` the job, `GetObject` the file, `PutObject` its text (where the file is none), `TransactWriteItems`, `PutEvents` |
 //! | stage | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `ConverseStream`, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
-//! | stage, from the memo | the same without `ConverseStream`, and `GetObject` the remembered output |
+//! | stage, from the memo | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `GetObject` the remembered output, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
 //! | finish | `GetItem` the job, `Query` its stages, `PutObject` the result, `TransactWriteItems`, `PutEvents` |
 //!
 //! Cards and pipeline revisions are immutable and read once by each process.

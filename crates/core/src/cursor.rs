@@ -118,9 +118,9 @@ impl CaughtError {
             .map_or_else(|_| self.cause.clone(), |cause| cause.error_message);
         match crate::Code::from_name(&self.error) {
             Some(code) => Failure::new(code, detail),
-            None if self.error == "States.Timeout" => Failure::new(
+            None if ["States.Timeout", "Sandbox.Timedout"].contains(&self.error.as_str()) => Failure::new(
                 crate::Code::ModelTimeout,
-                "the stage did not end within the state's time limit",
+                "the stage did not end within its time limit",
             ),
             None => Failure::new(crate::Code::InternalError, format!("{}: {detail}", self.error)),
         }

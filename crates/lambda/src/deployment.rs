@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bedrock_diy_aws::{
     Bedrock, Config, DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge,
     IntakeConfig, S3Objects, SqsQueue, StepFunctions, SystemClock,
-    clients::{self, BedrockConfig, Services},
+    clients::{self, Services},
 };
 use bedrock_diy_core::{
     catalogue::Catalogue,
@@ -23,10 +23,10 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    pub(crate) async fn from_environment() -> Result<Self> {
+    pub(crate) fn from_environment() -> Result<Self> {
         let config = Config::from_environment()?;
         Ok(Self {
-            services: clients::services().await,
+            services: clients::services(),
             config,
             metrics: Metrics::from_environment(),
         })
@@ -107,8 +107,9 @@ impl Deployment {
     }
 
     /// Bedrock; its calls are counted.
-    pub async fn model(&self) -> Arc<dyn Model> {
-        let client = clients::bedrock(BedrockConfig::FromEnvironment).await;
+    #[must_use]
+    pub fn model(&self) -> Arc<dyn Model> {
+        let client = clients::bedrock_of_lambda();
         Arc::new(MeteredModel {
             model: Arc::new(Bedrock::new(client)),
             metrics: self.metrics.clone(),

@@ -3,7 +3,7 @@
 //! A function's `main.rs` makes the ports of its deployment, gives them to its handler, and runs that:
 //!
 //! ```text
-//! let deployment = bedrock_diy_lambda::start().await?;
+//! let deployment = bedrock_diy_lambda::start()?;
 //! let plan = Plan { jobs: deployment.jobs(), … };
 //! bedrock_diy_lambda::run(|cursor| plan.handle(cursor)).await
 //! ```
@@ -25,9 +25,9 @@ pub use crate::{deployment::Deployment, errors::Refused};
 pub use lambda_runtime::Error;
 
 /// Sets logs up, reads the configuration and makes the clients: once for each process.
-pub async fn start() -> Result<Deployment> {
+pub fn start() -> Result<Deployment> {
     log::start();
-    Deployment::from_environment().await
+    Deployment::from_environment()
 }
 
 /// Takes invocations for as long as the process lives. A failure's code is the error's type: what the

@@ -92,6 +92,12 @@ impl LocalAws {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Clients of its services.
     #[must_use]
     pub fn services(&self) -> Services {

@@ -1,6 +1,9 @@
-//! `cargo bench-local`.
+//! `cargo bench-local`, `cargo bench-lambda`.
 
-use crate::shell::{Outcome, cargo, command, step, target};
+use crate::{
+    shell::{Outcome, cargo, command, step, target},
+    stack::FUNCTION_FEATURES,
+};
 
 /// Builds everything in release, and measures.
 pub(crate) fn bench_local(short: bool) -> Outcome {
@@ -39,4 +42,48 @@ pub(crate) fn bench_local(short: bool) -> Outcome {
         bench.arg("--short");
     }
     step("Measuring (some minutes; leave the machine alone)", &mut bench)
+}
+
+/// Builds the functions as they are deployed, and measures them.
+pub(crate) fn bench_lambda(short: bool) -> Outcome {
+    step(
+        "Building the functions",
+        &mut cargo([
+            "build",
+            "--release",
+            "--bins",
+            "--features",
+            FUNCTION_FEATURES,
+            "--package",
+            "bedrock-diy-intake",
+            "--package",
+            "bedrock-diy-plan",
+            "--package",
+            "bedrock-diy-stage",
+            "--package",
+            "bedrock-diy-finish",
+        ]),
+    )?;
+    // It waits more than it works: without the last tenth of speed it is built in a third of the time.
+    step(
+        "Building the bench",
+        &mut cargo([
+            "build",
+            "--profile",
+            "quick",
+            "--package",
+            "bedrock-diy-bench",
+            "--bin",
+            "bench-lambda",
+            "--features",
+            "lambda",
+        ]),
+    )?;
+    let program = target().join("quick").join("bench-lambda");
+    let mut bench = command(&program.to_string_lossy(), ["--programs"]);
+    bench.arg(target().join("release"));
+    if short {
+        bench.arg("--short");
+    }
+    step("Measuring (a minute; leave the machine alone)", &mut bench)
 }

@@ -5,7 +5,7 @@ use bedrock_diy_lambda::{Error, run, start};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let deployment = start().await?;
+    let deployment = start()?;
     let finish = Finish {
         jobs: deployment.jobs(),
         objects: deployment.objects(),

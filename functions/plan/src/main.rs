@@ -5,7 +5,7 @@ use bedrock_diy_plan::Plan;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let deployment = start().await?;
+    let deployment = start()?;
     let plan = Plan {
         projects: deployment.projects(),
         jobs: deployment.jobs(),

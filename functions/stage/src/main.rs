@@ -5,7 +5,7 @@ use bedrock_diy_stage::{Ports, Stage};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let deployment = start().await?;
+    let deployment = start()?;
     let catalogue = deployment.catalogue()?;
     let ports = Ports {
         projects: deployment.projects(),
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
         objects: deployment.objects(),
         memo: deployment.memo(),
         history: deployment.history(),
-        model: deployment.model().await,
+        model: deployment.model(),
         quota: deployment.quota(catalogue.clone()),
         bus: deployment.bus(),
         clock: deployment.clock(),

@@ -9,6 +9,7 @@ mod bad_inputs;
 mod big;
 mod card_changes;
 mod delivery;
+mod files;
 mod kills;
 mod serving;
 mod terminal;

@@ -6,4 +6,7 @@
 )]
 
 mod articles;
+mod calls;
 mod endings;
+mod events;
+mod files;

@@ -11,10 +11,14 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
+    retry::RetryConfig, timeout::TimeoutConfig,
+};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use super::{http, loader};
+use super::http;
 
 /// The clients that a deployment's functions use. A clone shares their connections.
 #[derive(Debug, Clone)]
@@ -36,11 +40,42 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const CONNECT: Duration = Duration::from_secs(1);
 const READ: Duration = Duration::from_secs(10);
 
-/// Clients as the environment and the profile files say. Calls nobody; a client that is never used costs
-/// nothing but its configuration.
-pub async fn services() -> Services {
-    let config = loader().retry_config(retries()).timeout_config(timeouts());
-    clients(&config.load().await)
+/// Clients as Lambda's environment says: Region, the role's credentials, and endpoints where there are others
+/// than the services' own. Calls nobody; a client that is never used costs nothing but its configuration.
+#[must_use]
+pub fn services() -> Services {
+    clients(
+        &of_lambda()
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .build(),
+    )
+}
+
+/// What all clients of a function have in common. A function has no profile files and no other source of
+/// credentials; what would look for them is a seventh of its binary, and a millisecond of its start.
+pub(super) fn of_lambda() -> aws_types::sdk_config::Builder {
+    let region = std::env::var("AWS_REGION").ok().map(Region::new);
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(region)
+        .credentials_provider(SharedCredentialsProvider::new(
+            EnvironmentVariableCredentialsProvider::new(),
+        ))
+        .http_client(http::for_services())
+        .service_config(Variables)
+}
+
+/// `AWS_ENDPOINT_URL_{SERVICE}`, else `AWS_ENDPOINT_URL`.
+#[derive(Debug)]
+struct Variables;
+
+impl LoadServiceConfig for Variables {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        let of_service = std::env::var(format!("{}_{service}", key.env()));
+        of_service.or_else(|_| std::env::var(key.env())).ok()
+    }
 }
 
 /// Clients of a local AWS at this `http://` address. It gets stand-in credentials, never real ones.
