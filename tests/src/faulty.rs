@@ -88,15 +88,26 @@ impl Faulty {
             .expect("the rules are understood");
     }
 
-    /// How many calls of this operation met a rule.
+    /// How many calls of this operation were made to fail since the proxy was started.
     pub async fn failed(&self, operation: &str) -> usize {
-        let url = format!("{}/_microburst/fired?operation={operation}", self.proxy.url);
+        let url = format!("{}/_microburst/metrics", self.proxy.url);
         let read = move || {
             let mut answer = ureq::get(&url).call().unwrap();
             answer.body_mut().read_to_string().unwrap()
         };
-        let fired: Value = serde_json::from_str(&tokio::task::spawn_blocking(read).await.unwrap()).unwrap();
-        fired.as_array().expect("a list of fired rules").len()
+        let metrics = tokio::task::spawn_blocking(read).await.unwrap();
+        let label = format!("operation=\"{operation}\"");
+        let faults = metrics
+            .lines()
+            .filter(|line| line.starts_with("microburst_faults_total") && line.contains(&label));
+        let count = |line: &str| {
+            line.rsplit(' ')
+                .next()
+                .and_then(|count| count.parse::<usize>().ok())
+        };
+        faults
+            .map(|line| count(line).expect("a count ends each line"))
+            .sum()
     }
 
     /// Kills every process of a function, whatever it is doing, as a machine that fails does. Returns how

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::{
     },
     types::AttributeValue,
 };
+use aws_sdk_eventbridge::operation::put_events::PutEventsInput;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -44,6 +45,8 @@ pub struct Bill {
     /// Read request units of `DynamoDB`'s tables, halved: two for each begun four kilobytes that were read
     /// consistently. All reads on an article's way are.
     pub half_read_units: u64,
+    /// Events that were put onto a bus.
+    pub events: u64,
     /// Bytes of items that were written to `DynamoDB`, by their keys: what is stored in the end.
     pub stored: BTreeMap<String, u64>,
 }
@@ -136,6 +139,9 @@ impl Intercept for Meter {
                 bill.wrote(put.item(), 2);
             }
         }
+        if let Some(put) = context.input().downcast_ref::<PutEventsInput>() {
+            bill.events += put.entries().len() as u64;
+        }
         if let Some(put) = context.input().downcast_ref::<PutItemInput>() {
             bill.wrote(put.item().expect("a put has an item"), 1);
         }
@@ -192,6 +198,7 @@ impl Bill {
         }
         self.write_units += other.write_units;
         self.quota_looks += other.quota_looks;
+        self.events += other.events;
         self.half_read_units += other.half_read_units;
         self.stored.extend(other.stored);
     }

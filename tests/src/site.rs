@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::QueueAttributeName;
 use bedrock_diy::{project_files::ProjectFiles, push::push};
 use bedrock_diy_aws::{
     DynamoHistory, DynamoJobs, S3Objects, SqsQueue, StepFunctions, SystemClock, clients::Services,
@@ -152,6 +153,15 @@ impl Site {
         let send = self.services.sqs.send_message();
         let send = send.queue_url(self.stack.output("BulkQueueUrl").unwrap());
         send.message_body(body).send().await.unwrap();
+    }
+
+    /// Has the bulk queue hand messages out again after so many seconds, where nobody says what became of them:
+    /// the template's six minutes are long for a test.
+    pub async fn redeliver_after(&self, seconds: u32) {
+        let set = self.services.sqs.set_queue_attributes();
+        let set = set.queue_url(self.stack.output("BulkQueueUrl").unwrap());
+        let set = set.attributes(QueueAttributeName::VisibilityTimeout, seconds.to_string());
+        set.send().await.unwrap();
     }
 
     /// Submits a text as an application does, in a session.

@@ -11,10 +11,14 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bedrock_diy_core::{Code, Failure};
 
 /// Names that services give to a passing state of theirs, and that the SDK's own lists do not have
-/// (`DynamoDB` API reference, Step Functions API reference, Amazon SQS API reference, 2026-11).
-const PASSING: [&str; 7] = [
+/// (API references of `DynamoDB`, `EventBridge`, Step Functions, Amazon S3 and Amazon SQS, 2026-11).
+const PASSING: [&str; 11] = [
     "ConcurrentExecutionExceeded",
+    "ConcurrentModificationException",
     "ExecutionLimitExceeded",
+    "InternalError",
+    "InternalException",
+    "InternalFailure",
     "InternalServerError",
     "KmsThrottled",
     "LimitExceededException",

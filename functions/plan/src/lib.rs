@@ -41,10 +41,7 @@ impl Plan {
             )
         })?;
         if job.status != JobStatus::Accepted {
-            // Whoever planned it may have died before it said so.
-            let stored = self.jobs.events(&job.job_id, 1, START_EVENTS).await?;
-            self.bus.publish(&stored).await?;
-            return Ok(Cursor::of(&job));
+            return self.planned_already(&job).await;
         }
         let hash = job.pipeline.as_deref().unwrap_or_default();
         let pipeline = self.projects.pipeline(&job.project_id, hash).await?;
@@ -60,8 +57,15 @@ impl Plan {
                 self.bus.publish(&events).await?;
                 Ok(Cursor::of(&job))
             }
-            Applied::Stale(job) => Ok(Cursor::of(&job)),
+            Applied::Stale(job) => self.planned_already(&job).await,
         }
+    }
+
+    /// Whoever planned it may have died before it said so.
+    async fn planned_already(&self, job: &Job) -> Result<Cursor> {
+        let stored = self.jobs.events(&job.job_id, 1, START_EVENTS).await?;
+        self.bus.publish(&stored).await?;
+        Ok(Cursor::of(job))
     }
 
     /// The article's text as an object, and what the file says about itself.

@@ -17,7 +17,7 @@ use bedrock_diy_core::{
     cursor::Cursor,
     error::Result,
     event::Fact,
-    job::{Job, JobStatus, StageCompletion},
+    job::{Change, Job, JobStatus, StageCompletion},
     limits,
     model::Usage,
     ports::{Applied, Bus, Clock, History, Jobs, Memo, Model, ModelQuota, Objects, Projects},
@@ -60,6 +60,12 @@ pub struct Stage {
 
 /// A wait shorter than this is waited here: the state machine counts in whole seconds.
 const SHORT_WAIT: Duration = Duration::from_millis(900);
+
+/// What has been paid for is stored with more patience than anything else: so often, and with a pause before the
+/// second try that doubles with each further one; together a quarter of a minute. A new try of the stage would
+/// pay once more.
+const STORE_TRIES: u32 = 6;
+const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Stage {
     /// A stage runner. What it learns of cards it keeps: revisions are immutable.
@@ -234,8 +240,9 @@ impl Stage {
         let cost = self.catalogue.cost(&prepared.request.model, &usage);
         let prompt_id = prepared.card.prompt_id();
         while !job.status.is_terminal() {
-            let change = job.pay(prompt_id.clone(), code, usage, cost, self.ports.clock.now());
-            match self.ports.jobs.apply(change).await? {
+            let change = || job.pay(prompt_id.clone(), code, usage, cost, self.ports.clock.now());
+            let applied = self.store(change).await?;
+            match applied {
                 Applied::Done(job, events) => {
                     self.ports.bus.publish(&events).await?;
                     return Ok(job);
@@ -283,9 +290,10 @@ impl Stage {
             memo.output = done.record.output.clone();
         }
         loop {
-            let next = prepared.next_card.clone();
-            let change = job.complete_stage(done.clone(), next, self.ports.clock.now());
-            match self.ports.jobs.apply(change).await? {
+            let next = || prepared.next_card.clone();
+            let change = || job.complete_stage(done.clone(), next(), self.ports.clock.now());
+            let applied = self.store(change).await?;
+            match applied {
                 Applied::Done(job, events) => {
                     let StageRecord {
                         stage,
@@ -305,17 +313,33 @@ impl Stage {
                     job = now;
                 }
                 Applied::Stale(now) => {
-                    // It was closed while the model answered: the answer is paid, and a retry is to find it.
-                    // Where another try of this stage was faster, its answer is there already.
-                    if now.stages_done == job.stages_done
-                        && let Some(memo) = done.memo
-                    {
+                    if now.stages_done > job.stages_done {
+                        // It is written: by another try of this stage, or by one of ours whose answer was lost.
+                        self.publish_again(&now, done.record.stage).await?;
+                    } else if let Some(memo) = done.memo {
+                        // It was closed while the model answered: the answer is paid, and a retry is to find it.
                         self.ports.memo.keep(memo, done.output).await?;
                     }
                     return Ok(Cursor::of(&now));
                 }
             }
         }
+    }
+
+    /// Stores what has been paid for.
+    async fn store(&self, change: impl Fn() -> Change) -> Result<Applied> {
+        let mut pause = STORE_PAUSE;
+        for _ in 1..STORE_TRIES {
+            match self.ports.jobs.apply(change()).await {
+                Err(failure) if failure.code == Code::StorageUnavailable => {
+                    tracing::warn!(error = %failure, "an answer that is paid could not be stored, and is kept for another try");
+                }
+                applied => return applied,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.ports.jobs.apply(change()).await
     }
 
     /// An earlier try wrote the stage, and may have died before it said so: says everything that has

@@ -71,25 +71,79 @@ async fn an_article_is_billed_as_the_page_on_costs_says() {
     let functions = Functions::start().await;
     let text = |what: &str| format!("The {what} opens. ").repeat(600);
     functions.article(&text("ferry")).await;
-    let mut all = Bill::default();
-    for bill in functions.article(&text("bridge")).await.into_values() {
-        all.add(bill);
+    let mut bill = Bill::default();
+    for part in functions.article(&text("bridge")).await.into_values() {
+        bill.add(part);
     }
-    let stored: u64 = all.stored.values().sum();
+    let (states, invocations) = functions.executed(&text("river")).await;
+    let bytes: u64 = bill.stored.values().sum();
+    let counted = [
+        ("Step Functions state transitions", states),
+        // Intake, which no execution calls.
+        ("Lambda requests", invocations + 1),
+        // Whoever drops the article writes it.
+        ("S3 writes", bill.calls["PutObject"] + 1),
+        ("S3 reads", bill.calls["GetObject"]),
+        // Each of the job's three statuses is written to two indexes.
+        ("DynamoDB write units", bill.write_units + 3 * 2),
+        ("DynamoDB read units", bill.half_read_units.div_ceil(2)),
+        ("EventBridge events", bill.events),
+    ];
+    println!("{counted:#?}");
     let page = include_str!("../../../docs/COSTS.md");
-    for (unit, counted) in [
-        ("S3 writes", all.calls["PutObject"]),
-        ("S3 reads", all.calls["GetObject"]),
-        ("DynamoDB write units", all.write_units),
-        ("DynamoDB read units", all.half_read_units.div_ceil(2)),
-        ("DynamoDB kB stored", stored.div_ceil(1024)),
-        ("EventBridge requests", all.calls["PutEvents"]),
-        ("executions", all.calls["StartExecution"]),
-    ] {
-        println!("| {unit} | {counted} |");
+    for (unit, counted) in counted {
+        let row = Row::of(page, unit);
         assert!(
-            page.contains(&format!("| {unit} | {counted} |")),
-            "docs/COSTS.md does not say that an article takes {counted} {unit}"
+            (row.count - counted as f64).abs() < f64::EPSILON,
+            "docs/COSTS.md: {unit} are {counted}"
+        );
+    }
+    let kept = format!(
+        "| DynamoDB, with point-in-time recovery | {} |",
+        bytes.div_ceil(1024)
+    );
+    assert!(page.contains(&kept), "docs/COSTS.md does not say {kept}");
+    let rows = page.lines().filter_map(Row::read);
+    let sum: f64 = rows.inspect(Row::assert_multiplied).map(|row| row.dollars).sum();
+    assert!(
+        page.contains(&format!("**${sum:.2}**")),
+        "the rows of docs/COSTS.md make {sum:.4} dollars"
+    );
+}
+
+/// A row of the table of costs: so many units for an article, their price in dollars a million, and what a
+/// thousand articles cost.
+struct Row {
+    unit: String,
+    count: f64,
+    price: f64,
+    dollars: f64,
+}
+
+impl Row {
+    fn read(line: &str) -> Option<Self> {
+        let mut cells = line.strip_prefix("| ")?.split('|').map(str::trim);
+        let unit = cells.next()?.to_owned();
+        let mut number = || cells.next()?.parse().ok();
+        Some(Self {
+            unit,
+            count: number()?,
+            price: number()?,
+            dollars: number()?,
+        })
+    }
+
+    fn of(page: &str, unit: &str) -> Self {
+        let row = page.lines().filter_map(Self::read).find(|row| row.unit == unit);
+        row.unwrap_or_else(|| panic!("docs/COSTS.md has no row for {unit}"))
+    }
+
+    fn assert_multiplied(&self) {
+        let dollars = self.count * self.price / 1_000.0;
+        assert!(
+            (dollars - self.dollars).abs() < 0.000_051,
+            "docs/COSTS.md: {} cost {dollars:.4}",
+            self.unit
         );
     }
 }
@@ -97,7 +151,7 @@ async fn an_article_is_billed_as_the_page_on_costs_says() {
 impl Functions {
     async fn start() -> Self {
         let meter = Meter::default();
-        let site = Site::open(stack(), &format!("metered-{}", std::process::id()), CARDS).await;
+        let site = Site::open(stack(), &format!("metered-{:010}", std::process::id()), CARDS).await;
         let services = meter.services(&site.services);
         let config = site.stack.config().unwrap();
         let objects = Arc::new(S3Objects::new(services.s3.clone(), config.buckets.clone()));
@@ -174,6 +228,25 @@ impl Functions {
         bills.insert("finish", self.meter.take());
         assert_eq!(self.site.ended(&job).await.status, JobStatus::Succeeded);
         bills
+    }
+
+    /// Drops an article as everybody does, and looks afterwards how many states its execution entered, and how
+    /// many functions it called.
+    async fn executed(&self, text: &str) -> (u64, u64) {
+        let (job, _) = self.site.drop("article.txt", text.as_bytes()).await;
+        assert_eq!(self.site.ended(&job).await.status, JobStatus::Succeeded);
+        let machine = self.site.stack.output("ArticleStateMachineArn").unwrap();
+        let execution = machine.replacen(":stateMachine:", ":execution:", 1);
+        let history = self.site.services.sfn.get_execution_history();
+        let history = history.execution_arn(format!("{execution}:{job}"));
+        let mut pages = history.into_paginator().items().send();
+        let (mut states, mut invocations) = (0, 0);
+        while let Some(event) = pages.next().await {
+            let kind = event.unwrap().r#type.as_str().to_owned();
+            states += u64::from(kind.ends_with("StateEntered"));
+            invocations += u64::from(kind == "LambdaFunctionScheduled" || kind == "TaskScheduled");
+        }
+        (states, invocations)
     }
 
     /// A file that intake is not told of by the bucket.
