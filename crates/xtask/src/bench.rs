@@ -1,9 +1,6 @@
 //! `cargo bench-local`, `cargo bench-lambda`.
 
-use crate::{
-    shell::{Outcome, cargo, command, step, target},
-    stack::FUNCTION_FEATURES,
-};
+use crate::shell::{Outcome, cargo, command, step, target};
 
 /// Builds everything in release, and measures.
 pub(crate) fn bench_local(short: bool) -> Outcome {
@@ -52,8 +49,6 @@ pub(crate) fn bench_lambda(short: bool) -> Outcome {
             "build",
             "--release",
             "--bins",
-            "--features",
-            FUNCTION_FEATURES,
             "--package",
             "bedrock-diy-intake",
             "--package",

@@ -13,10 +13,6 @@ use crate::{
     tools::TOOLS,
 };
 
-/// What makes programs of the functions: as libraries they know ports alone.
-pub(crate) const FUNCTION_FEATURES: &str =
-    "bedrock-diy-intake/lambda,bedrock-diy-plan/lambda,bedrock-diy-stage/lambda,bedrock-diy-finish/lambda";
-
 /// What the scripted model answers, for people and for the tests.
 const SCRIPT: &str = "tests/local_aws/script.json";
 const TEST_SCRIPT: &str = "tests/scenarios/script.json";
@@ -33,8 +29,6 @@ pub(crate) fn stack(arguments: &[String]) -> Outcome {
         &mut cargo([
             "build",
             "--bins",
-            "--features",
-            FUNCTION_FEATURES,
             "--package",
             "bedrock-diy-intake",
             "--package",

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     shell::{Outcome, answers, cargo, command, root, step, target},
-    stack::{self, FUNCTION_FEATURES},
+    stack,
     tools::{CHECKOV, TOOLS},
 };
 
@@ -33,8 +33,6 @@ pub(crate) fn verify() -> Outcome {
             "--workspace",
             "--all-targets",
             "--locked",
-            "--features",
-            FUNCTION_FEATURES,
             "--",
             "--deny",
             "warnings",
@@ -54,25 +52,11 @@ pub(crate) fn verify() -> Outcome {
     )?;
     step(
         "Programs and functions",
-        &mut cargo([
-            "build",
-            "--workspace",
-            "--bins",
-            "--locked",
-            "--features",
-            FUNCTION_FEATURES,
-        ]),
+        &mut cargo(["build", "--workspace", "--bins", "--locked"]),
     )?;
     step(
         "Examples in the docs",
-        &mut cargo([
-            "test",
-            "--workspace",
-            "--doc",
-            "--locked",
-            "--features",
-            FUNCTION_FEATURES,
-        ]),
+        &mut cargo(["test", "--workspace", "--doc", "--locked"]),
     )?;
     let stack = stack::for_tests(&tools)?;
     let mut tests = if answers("cargo", &["nextest", "--version"]) {
@@ -83,7 +67,7 @@ pub(crate) fn verify() -> Outcome {
         );
         cargo(["test"])
     };
-    tests.args(["--workspace", "--locked", "--features", FUNCTION_FEATURES]);
+    tests.args(["--workspace", "--locked"]);
     tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug"));
     tests.env("BEDROCK_DIY_TOOLS", &tools);
     tests.env("BEDROCK_DIY_STACK", &stack.endpoints);

@@ -87,12 +87,12 @@ impl Events {
 
     async fn that_nobody_can_use(&mut self) {
         for file in ["intake/poison.json", "intake/poison-for-the-last-time.json"] {
-            let event = self.read(file);
+            let event = read(file);
             let own = event["Records"][0]["messageId"].clone();
             assert_eq!(self.refused(file).await, [own], "{file}");
         }
         let file = "intake/mixed-batch.json";
-        let broken = self.read(file)["Records"][1]["messageId"].clone();
+        let broken = read(file)["Records"][1]["messageId"].clone();
         assert_eq!(self.refused(file).await, [broken]);
         for (name, version) in [("first", 41), ("last", 43)] {
             let version = format!("3HL4kqtJvjVBH40Nrjfkd000000000{version}");
@@ -160,11 +160,7 @@ impl Events {
             Some("finish") => "Finish",
             other => panic!("there is no function {other:?}"),
         };
-        self.site.invoke(function, self.read(file)).await
-    }
-
-    fn read(&self, file: &str) -> Value {
-        serde_json::from_slice(&fs::read(folder().join(file)).unwrap()).unwrap()
+        self.site.invoke(function, read(file)).await
     }
 
     fn dropped(&self, name: &str, version: &str) -> JobId {
@@ -175,6 +171,10 @@ impl Events {
     async fn there(&self, job: &JobId) -> Job {
         self.site.when(job, |_| true).await
     }
+}
+
+fn read(file: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder().join(file)).unwrap()).unwrap()
 }
 
 fn job_id(id: &str) -> JobId {
