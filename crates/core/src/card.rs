@@ -116,6 +116,17 @@ impl CardDraft {
         if self.title.trim().is_empty() {
             return Err(Failure::new(Code::InvalidRequest, "the card has no title"));
         }
+        let too_long = |text: &String| text.len() > limits::TITLE_BYTES;
+        if too_long(&self.title) || self.tags.iter().any(too_long) || self.tags.len() > limits::TAGS {
+            return Err(Failure::new(
+                Code::InvalidRequest,
+                format!(
+                    "a card has a title and up to {} tags, each of up to {} bytes",
+                    limits::TAGS,
+                    limits::TITLE_BYTES
+                ),
+            ));
+        }
         if self.content.trim().is_empty() {
             return Err(Failure::new(
                 Code::TemplateInvalid,
@@ -136,8 +147,61 @@ impl CardDraft {
         self.settings.parameters.check()?;
         check_timeout(self.settings.timeout_seconds)?;
         if let Some(schema) = &self.settings.output_schema {
+            let bytes = schema.to_string().len();
+            if bytes > limits::SCHEMA_BYTES {
+                return Err(Failure::new(
+                    Code::InvalidRequest,
+                    format!(
+                        "the card's `outputSchema` has {bytes} bytes, {} are allowed",
+                        limits::SCHEMA_BYTES
+                    ),
+                ));
+            }
             crate::judge::OutputSchema::parse(schema)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn draft() -> CardDraft {
+        CardDraft {
+            title: "Facts".into(),
+            content: "Extract the facts.".into(),
+            ..CardDraft::default()
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_item_is_refused_when_it_is_saved() {
+        let refused = |change: &dyn Fn(&mut CardDraft)| {
+            let mut draft = draft();
+            change(&mut draft);
+            draft.check(&[]).unwrap_err().code
+        };
+        draft().check(&[]).unwrap();
+        let long = "a".repeat(limits::TITLE_BYTES + 1);
+        assert_eq!(
+            refused(&|draft| draft.title.clone_from(&long)),
+            Code::InvalidRequest
+        );
+        assert_eq!(
+            refused(&|draft| draft.tags = vec![long.clone()]),
+            Code::InvalidRequest
+        );
+        assert_eq!(
+            refused(&|draft| draft.tags = vec!["a".into(); limits::TAGS + 1]),
+            Code::InvalidRequest
+        );
+        let schema = json!({"description": "a".repeat(limits::SCHEMA_BYTES)});
+        assert_eq!(
+            refused(&|draft| draft.settings.output_schema = Some(schema.clone())),
+            Code::InvalidRequest
+        );
     }
 }

@@ -30,6 +30,16 @@ pub const HISTORY_MESSAGES: usize = 50;
 /// The largest prompt card, in bytes: far above any sensible prompt, far below an S3 `PutObject`.
 pub const CARD_BYTES: usize = 256 * 1024;
 
+/// The longest JSON Schema of a card, in bytes as JSON text. Longer ones are no description of an answer; and a
+/// revision, which holds it, is an item that stays below 100 kB.
+pub const SCHEMA_BYTES: usize = 64 * 1024;
+
+/// The longest title or tag, in bytes: each is the head of a column or a word to find a card by.
+pub const TITLE_BYTES: usize = 500;
+
+/// The most tags of a card.
+pub const TAGS: usize = 50;
+
 /// The most cards of a project. Each is a stage, and a stage costs 7 of the 25,000 history events that Step
 /// Functions allows an execution, 40 with every retry, and 9 more each time that it waits.
 pub const CARDS: usize = 100;
