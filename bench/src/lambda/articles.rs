@@ -6,7 +6,7 @@ use bedrock_diy_core::{
     article::{Bucket, ObjectRef},
     card::{Card, CardDraft, CardRevision, CardSettings},
     job::JobStatus,
-    ports::{Jobs, Objects, Projects},
+    ports::{Jobs, Objects, Projects, Saved},
     project::{Project, ProjectStatus, Settings},
     time::Timestamp,
 };
@@ -48,6 +48,13 @@ pub(crate) struct Newsroom {
     dropped: usize,
 }
 
+fn stored(saved: Saved) -> Outcome {
+    match saved {
+        Saved::Done => Ok(()),
+        Saved::Stale => Err("the stand-in says that somebody else has saved the project".into()),
+    }
+}
+
 impl Newsroom {
     /// With the project in place.
     pub(crate) async fn open(stand_in: &StandIn) -> Outcome<Self> {
@@ -75,8 +82,9 @@ impl Newsroom {
             settings: Settings::default(),
             created_at: at,
             updated_at: at,
+            version: 1,
         };
-        self.projects.put_project(&project).await?;
+        stored(self.projects.put_project(&project).await?)?;
         for step in 1..=CARDS {
             let prompt_id = PromptId::new(format!("step-{step}"))?;
             let card = Card {
@@ -87,6 +95,7 @@ impl Newsroom {
                 revision: 1,
                 created_at: at,
                 updated_at: at,
+                version: 1,
             };
             let draft = CardDraft {
                 title: format!("Step {step}"),
@@ -106,7 +115,7 @@ impl Newsroom {
                 note: String::new(),
                 saved_at: at,
             };
-            self.projects.put_card(&card, Some(&revision)).await?;
+            stored(self.projects.put_card(&card, Some(&revision)).await?)?;
         }
         Ok(())
     }

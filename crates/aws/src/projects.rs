@@ -5,25 +5,26 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, TransactWriteItem, Update},
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 use bedrock_diy_core::{
     ProjectId, PromptId,
     card::{Card, CardRevision},
     error::Result,
     pipeline::PipelineRevision,
-    ports::Projects,
+    ports::{Projects, Saved},
     project::Project,
     text::sha256_hex,
 };
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
     config::Config,
     dynamo::{self, Item, Written, number, put_if, text},
     objects::S3Objects,
-    storage::{corrupt, failure, unavailable},
+    storage::{corrupt, failure},
 };
 
 /// Projects, cards and revisions. What is immutable is kept in memory once read: a warm function asks
@@ -41,6 +42,10 @@ pub struct DynamoProjects {
 #[derive(Debug)]
 struct Cache<K, V>(Arc<Mutex<HashMap<K, Arc<V>>>>);
 
+/// The version of what was never saved before, and the condition on what was.
+const FIRST: u32 = 1;
+const IS_READ: &str = "version = :expected";
+
 /// The sort key of a pipeline revision among the revisions: its hash says which one it is.
 const ONLY: u32 = 0;
 
@@ -57,12 +62,7 @@ impl DynamoProjects {
         }
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &str,
-        table: &str,
-        key: Item,
-    ) -> Result<Option<T>> {
+    async fn get<T: DeserializeOwned>(&self, what: &str, table: &str, key: Item) -> Result<Option<T>> {
         let get = self.client.get_item().table_name(table).consistent_read(true);
         let got = get.set_key(Some(key)).send().await;
         let got = got.map_err(|error| failure(&format!("reading a {what}"), &error))?;
@@ -155,7 +155,16 @@ impl DynamoProjects {
                 version.map_or(AttributeValue::Null(true), text),
             );
         }
-        let mut update = Update::builder().table_name(&self.config.tables.prompts);
+        let mut update = Update::builder()
+            .table_name(&self.config.tables.prompts)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        update = if card.version <= FIRST {
+            update.condition_expression("attribute_not_exists(promptId)")
+        } else {
+            update
+                .condition_expression(IS_READ)
+                .expression_attribute_values(":expected", number(card.version - 1))
+        };
         for name in ["projectId", "promptId"] {
             if let Some(value) = attributes.remove(name) {
                 update = update.key(name, value);
@@ -224,21 +233,22 @@ impl Projects for DynamoProjects {
             .await
     }
 
-    async fn put_project(&self, project: &Project) -> Result<()> {
+    async fn put_project(&self, project: &Project) -> Result<Saved> {
         let item = dynamo::item("project", project)?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.config.tables.projects)
-            .set_item(Some(item));
-        put.send()
-            .await
-            .map(|_| ())
-            .map_err(|error| failure("storing a project", &error))
+        let table = &self.config.tables.projects;
+        let put = if project.version <= FIRST {
+            put_if(table, item, "attribute_not_exists(projectId)", [])
+        } else {
+            let expected = number(project.version - 1);
+            put_if(table, item, IS_READ, [(":expected", expected)])
+        };
+        match dynamo::write(&self.client, "storing a project", vec![put?]).await? {
+            Written::All => Ok(Saved::Done),
+            Written::Nothing(standing) => is_ours("project", standing, project),
+        }
     }
 
-    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()> {
-        let mut items = Vec::new();
+    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<Saved> {
         let mut version = None;
         if let Some(revision) = revision {
             let key = content_key(&card.project_id, &card.prompt_id);
@@ -247,17 +257,28 @@ impl Projects for DynamoProjects {
                 .objects
                 .put_in(&self.config.buckets.prompts, &key, content)
                 .await?;
+        }
+        // The card first: where both are refused, its item is the one that is told of.
+        let mut items = vec![self.card_update(card, revision, version.as_deref())?];
+        if let Some(revision) = revision {
             let item = Self::stored_revision(revision, version.as_deref())?;
             let table = &self.config.tables.prompt_revisions;
             items.push(put_if(table, item, "attribute_not_exists(card)", [])?);
         }
-        items.push(self.card_update(card, revision, version.as_deref())?);
         match dynamo::write(&self.client, "storing a card", items).await? {
-            Written::All => Ok(()),
-            Written::Nothing(_) => Err(unavailable(format!(
-                "somebody else has saved the card {} just now: try again",
-                card.prompt_id
-            ))),
+            Written::All => Ok(Saved::Done),
+            // With a new revision it may be another's, which differs in what it says and not in its number.
+            Written::Nothing(_) if revision.is_some() => Ok(Saved::Stale),
+            Written::Nothing(standing) => is_ours("card", standing, card),
+        }
+    }
+
+    async fn put_cards(&self, cards: &[Card]) -> Result<Saved> {
+        let updates = cards.iter().map(|card| self.card_update(card, None, None));
+        let updates = updates.collect::<Result<Vec<_>>>()?;
+        match dynamo::write(&self.client, "storing cards", updates).await? {
+            Written::All => Ok(Saved::Done),
+            Written::Nothing(_) => Ok(Saved::Stale),
         }
     }
 
@@ -317,6 +338,22 @@ impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
+}
+
+/// Whether what stands against a write is what was to be written: a try of ours whose answer was lost.
+fn is_ours<T: DeserializeOwned + PartialEq>(
+    what: &str,
+    standing: Option<Item>,
+    written: &T,
+) -> Result<Saved> {
+    let standing = standing
+        .map(|item| dynamo::document::<T>(what, item))
+        .transpose()?;
+    Ok(if standing.as_ref() == Some(written) {
+        Saved::Done
+    } else {
+        Saved::Stale
+    })
 }
 
 fn revision_key(card: String, revision: u32) -> Item {

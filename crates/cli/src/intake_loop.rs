@@ -183,7 +183,7 @@ mod tests {
         catalogue::Catalogue,
         intake::Drop,
         pipeline::PipelineRevision,
-        ports::{Clock, Projects, Queue},
+        ports::{Clock, Projects, Queue, Saved},
         project::Project,
         time::Timestamp,
     };
@@ -229,11 +229,15 @@ mod tests {
             unreachable!("intake reads no pipeline")
         }
 
-        async fn put_project(&self, _: &Project) -> Result<()> {
+        async fn put_project(&self, _: &Project) -> Result<Saved> {
             unreachable!("intake stores no project")
         }
 
-        async fn put_card(&self, _: &Card, _: Option<&CardRevision>) -> Result<()> {
+        async fn put_card(&self, _: &Card, _: Option<&CardRevision>) -> Result<Saved> {
+            unreachable!("intake stores no card")
+        }
+
+        async fn put_cards(&self, _: &[Card]) -> Result<Saved> {
             unreachable!("intake stores no card")
         }
     }

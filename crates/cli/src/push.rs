@@ -1,10 +1,11 @@
 //! From project files to the store: what has changed becomes a new revision, the rest stays.
 
 use bedrock_diy_core::{
+    Code, Failure, ProjectId,
     card::{Card, CardRevision},
     error::Result,
     pipeline::PipelineRevision,
-    ports::Projects,
+    ports::{Projects, Saved},
     project::Project,
     time::Timestamp,
 };
@@ -26,14 +27,15 @@ pub async fn push(projects: &dyn Projects, files: &ProjectFiles, author: &str, n
         settings: files.settings.clone(),
         created_at: stored.as_ref().map_or(now, |project| project.created_at),
         updated_at: stored.as_ref().map_or(now, |project| project.updated_at),
+        version: stored.as_ref().map_or(0, |project| project.version),
     };
     if stored.as_ref() != Some(&project) {
-        projects
-            .put_project(&Project {
-                updated_at: now,
-                ..project
-            })
-            .await?;
+        let changed = Project {
+            updated_at: now,
+            version: project.version + 1,
+            ..project
+        };
+        done(projects.put_project(&changed).await?, &files.id)?;
     }
     let cards = projects.cards(&files.id).await?;
     for file in &files.cards {
@@ -68,35 +70,43 @@ pub async fn push(projects: &dyn Projects, files: &ProjectFiles, author: &str, n
                 .map_or_else(|| card.map_or(1, |card| card.revision), |new| new.revision),
             created_at: card.map_or(now, |card| card.created_at),
             updated_at: card.map_or(now, |card| card.updated_at),
+            version: card.map_or(0, |card| card.version),
         };
         if card != Some(&wanted) {
-            projects
-                .put_card(
-                    &Card {
-                        updated_at: now,
-                        ..wanted
-                    },
-                    revision.as_ref(),
-                )
-                .await?;
+            let changed = Card {
+                updated_at: now,
+                version: wanted.version + 1,
+                ..wanted
+            };
+            done(projects.put_card(&changed, revision.as_ref()).await?, &files.id)?;
         }
     }
     for gone in cards
         .iter()
         .filter(|card| card.is_active && !files.cards.iter().any(|file| file.prompt_id == card.prompt_id))
     {
-        projects
-            .put_card(
-                &Card {
-                    is_active: false,
-                    updated_at: now,
-                    ..gone.clone()
-                },
-                None,
-            )
-            .await?;
+        let off = Card {
+            is_active: false,
+            updated_at: now,
+            version: gone.version + 1,
+            ..gone.clone()
+        };
+        done(projects.put_card(&off, None).await?, &files.id)?;
     }
     Ok(())
+}
+
+/// What was not stored because somebody else was faster is for whoever pushes to look at again.
+fn done(saved: Saved, project: &ProjectId) -> Result<()> {
+    match saved {
+        Saved::Done => Ok(()),
+        Saved::Stale => Err(Failure::new(
+            Code::InvalidRequest,
+            format!(
+                "somebody else has changed the project {project} just now: look at it, and do this again"
+            ),
+        )),
+    }
 }
 
 /// What the project runs today.
@@ -107,11 +117,7 @@ pub async fn pin(
 ) -> Result<PipelineRevision> {
     let project = projects.project(&files.id).await?;
     let cards = projects.cards(&files.id).await?;
-    let project = project.ok_or_else(|| {
-        bedrock_diy_core::Failure::new(
-            bedrock_diy_core::Code::ProjectNotFound,
-            format!("there is no project {}", files.id),
-        )
-    })?;
+    let project = project
+        .ok_or_else(|| Failure::new(Code::ProjectNotFound, format!("there is no project {}", files.id)))?;
     PipelineRevision::pin(&project, &cards, default_model)
 }

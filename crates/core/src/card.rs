@@ -31,6 +31,8 @@ pub struct Card {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// How often it was saved, with a new revision or without.
+    pub version: u32,
 }
 
 /// What somebody saved: immutable from then on.

@@ -22,4 +22,4 @@ pub use memo::Memo;
 pub use messaging::{Bus, Executions, Queue, Redelivery};
 pub use model::{DeltaSink, Model, ModelQuota};
 pub use objects::Objects;
-pub use projects::Projects;
+pub use projects::{Projects, Saved};

@@ -30,6 +30,8 @@ pub struct Project {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// How often it was saved: whoever changes it says which one they have read.
+    pub version: u32,
 }
 
 /// Whether a project takes articles.

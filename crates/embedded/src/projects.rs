@@ -9,10 +9,10 @@ use bedrock_diy_core::{
     card::{Card, CardRevision},
     error::Result,
     pipeline::PipelineRevision,
-    ports::Projects,
+    ports::{Projects, Saved},
     project::Project,
 };
-use rusqlite::{OptionalExtension, Params};
+use rusqlite::{Connection, OptionalExtension, Params};
 use serde::de::DeserializeOwned;
 
 use crate::database::{Database, failure, from_json, to_json};
@@ -41,17 +41,6 @@ impl SqliteProjects {
     /// Every project.
     pub fn projects(&self) -> Result<Vec<Project>> {
         self.select_all("project", "SELECT document FROM projects", [])
-    }
-
-    async fn execute(&self, sql: &'static str, params: (String, String)) -> Result<()> {
-        self.database
-            .write(move |connection| {
-                connection
-                    .execute(sql, (&params.0, &params.1))
-                    .map(|_| ())
-                    .map_err(|error| failure(&error))
-            })
-            .await
     }
 
     fn select<T: DeserializeOwned>(&self, what: &str, sql: &str, params: impl Params) -> Result<Option<T>> {
@@ -117,38 +106,64 @@ impl Projects for SqliteProjects {
         )
     }
 
-    async fn put_project(&self, project: &Project) -> Result<()> {
-        let (id, document) = (project.project_id.clone(), to_json("project", project)?);
-        self.execute(
-            "INSERT INTO projects VALUES (?1, ?2) ON CONFLICT DO UPDATE SET document = excluded.document",
-            (id.as_str().to_owned(), document),
-        )
-        .await
+    async fn put_project(&self, project: &Project) -> Result<Saved> {
+        let (id, version) = (project.project_id.as_str().to_owned(), project.version);
+        let document = to_json("project", project)?;
+        self.database
+            .write(move |connection| {
+                let stored = if version <= FIRST {
+                    connection.execute(
+                        "INSERT INTO projects VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                        (&id, &document),
+                    )
+                } else {
+                    connection.execute(
+                        "UPDATE projects SET document = ?2 WHERE project_id = ?1 AND document ->> 'version' = ?3",
+                        (&id, &document, version - 1),
+                    )
+                };
+                stored.map(saved).map_err(|error| failure(&error))
+            })
+            .await
     }
 
-    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()> {
-        let ids = (
-            card.project_id.as_str().to_owned(),
-            card.prompt_id.as_str().to_owned(),
-        );
-        let document = to_json("card", card)?;
+    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<Saved> {
+        let card = StoredCard::new(card)?;
         let revision = revision
             .map(|revision| Ok::<_, Failure>((revision.revision, to_json("card revision", revision)?)))
             .transpose()?;
         self.database
             .write(move |connection| {
+                if card.save(connection)? == Saved::Stale {
+                    return Ok(Saved::Stale);
+                }
                 if let Some((number, document)) = &revision {
                     connection
-                        .execute("INSERT INTO card_revisions VALUES (?1, ?2, ?3, ?4)", (&ids.0, &ids.1, number, document))
+                        .execute(
+                            "INSERT INTO card_revisions VALUES (?1, ?2, ?3, ?4)",
+                            (&card.project, &card.prompt, number, document),
+                        )
                         .map_err(|error| failure(&error))?;
                 }
-                connection
-                    .execute(
-                        "INSERT INTO cards VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET document = excluded.document",
-                        (&ids.0, &ids.1, &document),
-                    )
-                    .map(|_| ())
-                    .map_err(|error| failure(&error))
+                Ok(Saved::Done)
+            })
+            .await
+    }
+
+    async fn put_cards(&self, cards: &[Card]) -> Result<Saved> {
+        let cards = cards.iter().map(StoredCard::new).collect::<Result<Vec<_>>>()?;
+        self.database
+            .write(move |connection| {
+                // Nothing can come between the look and the writes: they are one transaction.
+                for card in &cards {
+                    if !card.is_next(connection)? {
+                        return Ok(Saved::Stale);
+                    }
+                }
+                for card in &cards {
+                    let _ = card.save(connection)?;
+                }
+                Ok(Saved::Done)
             })
             .await
     }
@@ -185,6 +200,58 @@ impl Projects for SqliteProjects {
             .ok_or_else(|| missing(&format!("pipeline revision {hash} of the project {project}")))
         })
     }
+}
+
+/// The version of what was never saved before.
+const FIRST: u32 = 1;
+
+/// A card as its row.
+struct StoredCard {
+    project: String,
+    prompt: String,
+    version: u32,
+    document: String,
+}
+
+impl StoredCard {
+    fn new(card: &Card) -> Result<Self> {
+        Ok(Self {
+            project: card.project_id.as_str().to_owned(),
+            prompt: card.prompt_id.as_str().to_owned(),
+            version: card.version,
+            document: to_json("card", card)?,
+        })
+    }
+
+    /// Whether the stored card's version is one less.
+    fn is_next(&self, connection: &Connection) -> Result<bool> {
+        let stored = connection
+            .query_row(
+                "SELECT document ->> 'version' FROM cards WHERE project_id = ?1 AND prompt_id = ?2",
+                (&self.project, &self.prompt),
+                |row| row.get::<_, u32>(0),
+            )
+            .optional()
+            .map_err(|error| failure(&error))?;
+        Ok(stored.unwrap_or(FIRST - 1) + 1 == self.version)
+    }
+
+    fn save(&self, connection: &Connection) -> Result<Saved> {
+        if !self.is_next(connection)? {
+            return Ok(Saved::Stale);
+        }
+        connection
+            .execute(
+                "INSERT INTO cards VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET document = excluded.document",
+                (&self.project, &self.prompt, &self.document),
+            )
+            .map(saved)
+            .map_err(|error| failure(&error))
+    }
+}
+
+fn saved(rows: usize) -> Saved {
+    if rows == 1 { Saved::Done } else { Saved::Stale }
 }
 
 fn cached<K: std::hash::Hash + Eq, V>(

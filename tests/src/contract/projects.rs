@@ -1,7 +1,7 @@
 use bedrock_diy_core::{
     ProjectId, PromptId,
     card::{Card, CardDraft, CardRevision, CardSettings},
-    ports::Projects,
+    ports::{Projects, Saved},
     project::{Project, ProjectStatus, Settings},
 };
 use serde_json::json;
@@ -22,6 +22,7 @@ fn project(name: &str) -> Project {
         },
         created_at: now(),
         updated_at: now(),
+        version: 1,
     }
 }
 
@@ -34,6 +35,7 @@ fn card(project: &str, number: u32) -> Card {
         revision: number,
         created_at: now(),
         updated_at: now(),
+        version: number,
     }
 }
 
@@ -63,15 +65,75 @@ pub async fn a_project_is_what_was_stored_last(projects: &dyn Projects) {
     let mut stored = project("stored-last");
     assert_eq!(projects.project(&stored.project_id).await.unwrap(), None);
     assert_eq!(projects.cards(&stored.project_id).await.unwrap(), []);
-    projects.put_project(&stored).await.unwrap();
+    assert_eq!(projects.put_project(&stored).await.unwrap(), Saved::Done);
     assert_eq!(
         projects.project(&stored.project_id).await.unwrap().as_ref(),
         Some(&stored)
     );
     stored.name = "계약".into();
     stored.status = ProjectStatus::Inactive;
-    projects.put_project(&stored).await.unwrap();
+    stored.version = 2;
+    assert_eq!(projects.put_project(&stored).await.unwrap(), Saved::Done);
     assert_eq!(projects.project(&stored.project_id).await.unwrap(), Some(stored));
+}
+
+/// Who has not read the newest version of a project changes nothing: two editors lose neither's work.
+pub async fn a_stale_project_is_not_stored(projects: &dyn Projects) {
+    let first = project("stale");
+    let never_read = Project {
+        version: 2,
+        ..first.clone()
+    };
+    assert_eq!(projects.put_project(&never_read).await.unwrap(), Saved::Stale);
+    assert_eq!(projects.put_project(&first).await.unwrap(), Saved::Done);
+    let other = Project {
+        name: "Another of this id".into(),
+        ..first.clone()
+    };
+    assert_eq!(projects.put_project(&other).await.unwrap(), Saved::Stale);
+    let edit = |name: &str| Project {
+        name: name.into(),
+        version: 2,
+        ..first.clone()
+    };
+    let (mine, yours) = (edit("Mine"), edit("Yours"));
+    let saved = tokio::join!(projects.put_project(&mine), projects.put_project(&yours));
+    let kept = match (saved.0.unwrap(), saved.1.unwrap()) {
+        (Saved::Done, Saved::Stale) => mine,
+        (Saved::Stale, Saved::Done) => yours,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(projects.project(&first.project_id).await.unwrap(), Some(kept));
+}
+
+/// Cards are put into another order together or not at all.
+pub async fn cards_are_moved_together(projects: &dyn Projects) {
+    let named = |id: &str, step_order| Card {
+        prompt_id: PromptId::new(id).unwrap(),
+        step_order,
+        ..card("moved", 1)
+    };
+    let cards = [named("facts", 10), named("summary", 20)];
+    for card in &cards {
+        let saved = projects
+            .put_card(card, Some(&revision(card, "Do it.")))
+            .await
+            .unwrap();
+        assert_eq!(saved, Saved::Done);
+    }
+    let moved = |card: &Card, step_order| Card {
+        step_order,
+        version: card.version + 1,
+        ..card.clone()
+    };
+    let swapped = [moved(&cards[0], 20), moved(&cards[1], 10)];
+    assert_eq!(projects.put_cards(&swapped).await.unwrap(), Saved::Done);
+    // One of them was read before the swap: neither is moved.
+    let half_stale = [moved(&swapped[0], 30), moved(&cards[1], 40)];
+    assert_eq!(projects.put_cards(&half_stale).await.unwrap(), Saved::Stale);
+    let mut stored = projects.cards(&cards[0].project_id).await.unwrap();
+    stored.sort_by(|a, b| a.prompt_id.cmp(&b.prompt_id));
+    assert_eq!(stored, swapped);
 }
 
 /// What a revision said stays as it was, to the character and the order of its schema's keys, whatever is
@@ -80,17 +142,18 @@ pub async fn a_revision_stays_as_it_was(projects: &dyn Projects) {
     let first = card("revisions", 1);
     let content = "Extract the facts.\n\n{{ article }} — 사실 📰\n".repeat(3_000);
     let said = revision(&first, &content);
-    projects.put_card(&first, Some(&said)).await.unwrap();
+    assert_eq!(projects.put_card(&first, Some(&said)).await.unwrap(), Saved::Done);
     let second = card("revisions", 2);
-    projects
+    let saved = projects
         .put_card(&second, Some(&revision(&second, "Else.")))
-        .await
-        .unwrap();
+        .await;
+    assert_eq!(saved.unwrap(), Saved::Done);
     let off = Card {
         is_active: false,
+        version: 3,
         ..second.clone()
     };
-    projects.put_card(&off, None).await.unwrap();
+    assert_eq!(projects.put_card(&off, None).await.unwrap(), Saved::Done);
 
     assert_eq!(projects.cards(&first.project_id).await.unwrap(), [off]);
     let find = |number| projects.card_revision(&first.project_id, &first.prompt_id, number);
@@ -118,9 +181,9 @@ pub async fn a_revision_is_saved_once(projects: &dyn Projects) {
         projects.put_card(&card, Some(&mine)),
         projects.put_card(&card, Some(&yours))
     );
-    let content = match saved {
-        (Ok(()), Err(_)) => "Mine.",
-        (Err(_), Ok(())) => "Yours.",
+    let content = match (saved.0.unwrap(), saved.1.unwrap()) {
+        (Saved::Done, Saved::Stale) => "Mine.",
+        (Saved::Stale, Saved::Done) => "Yours.",
         other => panic!("{other:?}"),
     };
     let found = projects

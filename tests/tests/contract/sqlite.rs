@@ -37,8 +37,8 @@ promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_st
     a_stale_change_changes_nothing, events_are_read_from_a_number_on,
     an_unknown_job_is_none);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
-promises!(projects: a_project_is_what_was_stored_last, a_revision_stays_as_it_was, a_revision_is_saved_once,
-    a_pipeline_revision_is_kept);
+promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,
+    a_revision_stays_as_it_was, a_revision_is_saved_once, a_pipeline_revision_is_kept);
 
 #[tokio::test]
 async fn an_execution_starts_once() {

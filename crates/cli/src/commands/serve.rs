@@ -154,6 +154,7 @@ mod tests {
     use std::fs;
 
     use bedrock_diy_core::{
+        ports::Saved,
         project::{Project, ProjectStatus, Settings},
         time::Timestamp,
     };
@@ -175,8 +176,10 @@ mod tests {
             settings,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            version: 1,
         };
-        machine.projects.put_project(&project).await.unwrap();
+        let saved = machine.projects.put_project(&project).await.unwrap();
+        assert_eq!(saved, Saved::Done);
         for project in ["news", "unknown"] {
             let batch = machine.data.inbox().join(project).join("monday");
             fs::create_dir_all(&batch).unwrap();

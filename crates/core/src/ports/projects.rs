@@ -10,6 +10,16 @@ use crate::{
     project::Project,
 };
 
+/// What became of something that was to be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Saved {
+    /// It is stored.
+    Done,
+    /// Somebody else has saved it since it was read: nothing was stored.
+    Stale,
+}
+
 /// Projects, their cards, and the revisions of both.
 #[async_trait]
 pub trait Projects: Send + Sync {
@@ -30,13 +40,22 @@ pub trait Projects: Send + Sync {
         revision: u32,
     ) -> Result<Arc<CardRevision>>;
 
-    /// Stores a project as it is to be.
-    async fn put_project(&self, project: &Project) -> Result<()>;
-
-    /// Stores a card as it is to be, and a new revision of it where there is one.
+    /// Stores a project as it is to be, with the version that it has then.
     ///
-    /// MUST store both or none, and MUST NOT replace a revision that is there already.
-    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<()>;
+    /// MUST return [`Saved::Stale`], and change nothing, where the stored one's version is not one less; a
+    /// project of version 1 MUST NOT be there yet.
+    async fn put_project(&self, project: &Project) -> Result<Saved>;
+
+    /// Stores a card as it is to be, with the version that it has then, and a new revision of it where there is
+    /// one.
+    ///
+    /// MUST store both or none, and MUST NOT replace a revision that is there already. Versions as with
+    /// [`Projects::put_project`].
+    async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<Saved>;
+
+    /// Stores several cards of a project as they are to be, all or none: one whose version is not one more than
+    /// the stored one's MUST keep all of them from being stored.
+    async fn put_cards(&self, cards: &[Card]) -> Result<Saved>;
 
     /// Keeps a pipeline revision under its hash. MUST do nothing where it is kept already.
     async fn keep_pipeline(&self, pipeline: &PipelineRevision) -> Result<()>;

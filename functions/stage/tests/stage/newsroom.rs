@@ -23,7 +23,7 @@ use bedrock_diy_core::{
     job::{Job, NewJob},
     model::{ModelAnswer, ModelRequest, StopReason, Usage},
     pipeline::{PipelineCard, PipelineRevision},
-    ports::{Accepted, Bus, Clock, DeltaSink, Jobs, Model, ModelQuota, Objects, Projects},
+    ports::{Accepted, Bus, Clock, DeltaSink, Jobs, Model, ModelQuota, Objects, Projects, Saved},
     project::Settings,
     quota::Place,
     time::Timestamp,
@@ -325,6 +325,7 @@ async fn save(
         revision: card.revision,
         created_at: now,
         updated_at: now,
+        version: card.revision,
     };
     let revision = CardRevision {
         project_id: project.clone(),
@@ -340,5 +341,6 @@ async fn save(
         note: String::new(),
         saved_at: now,
     };
-    projects.put_card(&saved, Some(&revision)).await.unwrap();
+    let stored = projects.put_card(&saved, Some(&revision)).await.unwrap();
+    assert_eq!(stored, Saved::Done);
 }
