@@ -10,7 +10,7 @@ use bedrock_diy_core::{
     ports::Jobs,
     stage::StageRecord,
 };
-use bedrock_diy_embedded::JobFilter;
+use bedrock_diy_embedded::RowFilter;
 
 /// A data folder, opened after the program has ended (or beside it).
 pub struct Left {
@@ -31,13 +31,13 @@ impl Left {
     /// Every job.
     #[must_use]
     pub fn jobs(&self) -> Vec<Job> {
-        let all = JobFilter {
+        let all = RowFilter {
             limit: 1 << 40,
-            ..JobFilter::default()
+            ..RowFilter::default()
         };
         self.machine
             .jobs
-            .list(&all)
+            .rows(&all)
             .unwrap()
             .into_iter()
             .map(|row| row.job)

@@ -1,14 +1,21 @@
 //! Jobs, their stages and events in one `DynamoDB` table: a job's items lie together under its id.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
-use aws_sdk_dynamodb::{Client, types::TransactWriteItem};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{KeysAndAttributes, TransactWriteItem},
+};
 use bedrock_diy_core::{
-    JobId,
+    BatchId, Code, Failure, JobId, ProjectId,
     error::Result,
     event::Event,
     job::{Change, Job},
-    ports::{Accepted, Applied, Jobs},
+    page::{Page, PageRequest},
+    ports::{Accepted, Applied, JobFilter, JobIndex, Jobs},
     stage::StageRecord,
+    time::Timestamp,
 };
 
 use crate::{
@@ -17,7 +24,7 @@ use crate::{
     history::DynamoHistory,
     memo::DynamoMemo,
     objects::S3Objects,
-    storage::failure,
+    storage::{corrupt, failure},
 };
 
 /// The sort key of the job itself; its stages are `STAGE#0001` …, its events `EVENT#00000001` ….
@@ -62,8 +69,10 @@ impl DynamoJobs {
         let mut item = dynamo::item("job", job)?;
         item.extend(Self::key(&job.job_id, JOB));
         // What the index `byBatch` goes by: batches of two projects may have one name.
-        let batch = format!("{}#{}", job.project_id, job.batch);
-        item.insert("projectBatch".to_owned(), text(batch));
+        item.insert(
+            "projectBatch".to_owned(),
+            text(batch_key(&job.project_id, &job.batch)),
+        );
         dynamo::expires(&mut item, job.accepted_at, self.retention_days);
         Ok(item)
     }
@@ -213,6 +222,113 @@ impl Jobs for DynamoJobs {
             .map(|item| dynamo::document("event", item))
             .collect()
     }
+}
+
+#[async_trait]
+impl JobIndex for DynamoJobs {
+    /// The index has the jobs' ids and statuses alone; the jobs themselves are read by their ids. With a status,
+    /// it is read on until the page is full.
+    async fn list(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+        let (index, attribute, value) = match &filter.batch {
+            Some(batch) => ("byBatch", "projectBatch", batch_key(&filter.project, batch)),
+            None => ("byProject", "projectId", filter.project.to_string()),
+        };
+        let mut from = match &page.cursor {
+            Some(cursor) => Some(start_after(cursor, attribute, &value)?),
+            None => None,
+        };
+        let mut ids = Vec::new();
+        while ids.len() < page.limit {
+            let wanted = page.limit - ids.len();
+            let query = self.client.query().table_name(&self.table).index_name(index);
+            let query = query
+                .key_condition_expression(format!("{attribute} = :value"))
+                .expression_attribute_values(":value", text(&value))
+                .set_filter_expression(filter.status.map(|_| "#status = :status".to_owned()))
+                .set_expression_attribute_names(
+                    filter
+                        .status
+                        .map(|_| [("#status".to_owned(), "status".to_owned())].into()),
+                )
+                .scan_index_forward(false)
+                .limit(i32::try_from(wanted).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(from);
+            let query = match filter.status {
+                Some(status) => query.expression_attribute_values(":status", text(status.as_str())),
+                None => query,
+            };
+            let found = query
+                .send()
+                .await
+                .map_err(|error| failure("listing jobs", &error))?;
+            ids.extend(found.items.unwrap_or_default().iter().filter_map(job_of));
+            from = found.last_evaluated_key;
+            if from.is_none() {
+                break;
+            }
+        }
+        let next = from.as_ref().and_then(cursor_of);
+        Ok(Page {
+            items: self.read_all(ids).await?,
+            next,
+        })
+    }
+}
+
+impl DynamoJobs {
+    /// Jobs by their ids, in this order; those that are gone meanwhile are left out.
+    async fn read_all(&self, ids: Vec<JobId>) -> Result<Vec<Job>> {
+        let mut found = HashMap::new();
+        for ids in ids.chunks(MOST_KEYS) {
+            let mut keys: Vec<_> = ids.iter().map(|id| Self::key(id, JOB)).collect();
+            while !keys.is_empty() {
+                let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).build();
+                let wanted = wanted.map_err(|error| corrupt("request", error))?;
+                let got = self
+                    .client
+                    .batch_get_item()
+                    .request_items(&self.table, wanted)
+                    .send()
+                    .await;
+                let got = got.map_err(|error| failure("reading jobs", &error))?;
+                for item in got.responses.unwrap_or_default().into_values().flatten() {
+                    let job: Job = dynamo::document("job", item)?;
+                    found.insert(job.job_id.clone(), job);
+                }
+                // What it did not come to is asked for again.
+                let left = got.unprocessed_keys.unwrap_or_default().into_values().next();
+                keys = left.map(|left| left.keys).unwrap_or_default();
+            }
+        }
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+}
+
+/// Items that one `BatchGetItem` may ask for (Amazon `DynamoDB` API reference, 2026-11).
+const MOST_KEYS: usize = 100;
+
+fn batch_key(project: &ProjectId, batch: &BatchId) -> String {
+    format!("{project}#{batch}")
+}
+
+fn job_of(item: &Item) -> Option<JobId> {
+    JobId::new(item.get("jobId")?.as_s().ok()?).ok()
+}
+
+/// Where a page ended: when its last job was accepted, and its id.
+fn cursor_of(key: &Item) -> Option<String> {
+    let string = |name: &str| key.get(name).and_then(|value| value.as_s().ok());
+    Some(format!("{}~{}", string("acceptedAt")?, string("jobId")?))
+}
+
+fn start_after(cursor: &str, attribute: &str, value: &str) -> Result<Item> {
+    let unknown = || Failure::new(Code::InvalidRequest, "there is no such page of jobs");
+    let (accepted_at, job_id) = cursor.split_once('~').ok_or_else(unknown)?;
+    let mut key = DynamoJobs::key(&JobId::new(job_id).map_err(|_| unknown())?, JOB);
+    let accepted_at: Timestamp = accepted_at.parse().map_err(|_| unknown())?;
+    key.insert("acceptedAt".into(), text(accepted_at.to_string()));
+    key.insert(attribute.to_owned(), text(value));
+    Ok(key)
 }
 
 /// Four digits: a project has a hundred cards at most ([`bedrock_diy_core::limits::CARDS`]).

@@ -20,6 +20,7 @@ pub mod judge;
 pub mod limits;
 pub mod memo;
 pub mod model;
+pub mod page;
 pub mod pipeline;
 pub mod ports;
 pub mod project;

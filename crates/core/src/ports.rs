@@ -17,7 +17,7 @@ mod projects;
 
 pub use clock::Clock;
 pub use history::History;
-pub use jobs::{Accepted, Applied, Jobs};
+pub use jobs::{Accepted, Applied, JobFilter, JobIndex, Jobs};
 pub use memo::Memo;
 pub use messaging::{Bus, Executions, Queue, Redelivery};
 pub use model::{DeltaSink, Model, ModelQuota};

@@ -1,8 +1,8 @@
 //! A moment, as data: the core never asks what time it is.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::num::NonZeroU8;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{
     OffsetDateTime,
     format_description::well_known::{
@@ -10,6 +10,8 @@ use time::{
         iso8601::{Config, EncodedConfig, TimePrecision},
     },
 };
+
+use crate::error::{Code, Failure};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 string in UTC, always with milliseconds:
 /// such strings sort as the moments do.
@@ -70,10 +72,24 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let moment = OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)?;
-        Ok(Self(
-            i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).map_err(de::Error::custom)?,
-        ))
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = Failure;
+
+    /// Reads RFC 3339. Fails with [`Code::InvalidRequest`], saying why.
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let wrong = |why: &dyn std::fmt::Display| {
+            Failure::new(
+                Code::InvalidRequest,
+                format!("a moment that is no RFC 3339: {why}"),
+            )
+        };
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|error| wrong(&error))?;
+        let millis = i64::try_from(moment.unix_timestamp_nanos() / 1_000_000);
+        millis.map(Self).map_err(|error| wrong(&error))
     }
 }
 

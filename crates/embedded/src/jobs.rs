@@ -7,7 +7,8 @@ use bedrock_diy_core::{
     error::Result,
     event::Event,
     job::{Change, Job, JobStatus},
-    ports::{Accepted, Applied, Jobs},
+    page::{Page, PageRequest},
+    ports::{Accepted, Applied, JobFilter, JobIndex, Jobs},
     stage::StageRecord,
 };
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -32,7 +33,7 @@ pub struct SqliteJobs {
 
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]
-pub struct JobFilter {
+pub struct RowFilter {
     /// Of this project.
     pub project: Option<ProjectId>,
     /// Of this batch.
@@ -66,8 +67,8 @@ impl SqliteJobs {
         }
     }
 
-    /// Lists jobs, the newest first.
-    pub fn list(&self, filter: &JobFilter) -> Result<Vec<JobRow>> {
+    /// Lists jobs of any project, the newest first, each with its row.
+    pub fn rows(&self, filter: &RowFilter) -> Result<Vec<JobRow>> {
         let mut conditions = vec!["1"];
         let mut values: Vec<Box<dyn rusqlite::ToSql>> = Vec::new();
         if let Some(project) = &filter.project {
@@ -143,6 +144,29 @@ impl SqliteJobs {
             Some((object, text)) => Ok(Some((object, self.objects.body(text.into_bytes()).await?))),
             None => Ok(None),
         }
+    }
+}
+
+#[async_trait]
+impl JobIndex for SqliteJobs {
+    async fn list(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>> {
+        let before = page.cursor.as_deref().map(str::parse).transpose();
+        let before =
+            before.map_err(|_| Failure::new(Code::InvalidRequest, "there is no such page of jobs"))?;
+        let mut rows = self.rows(&RowFilter {
+            project: Some(filter.project.clone()),
+            batch: filter.batch.clone(),
+            status: filter.status,
+            before,
+            // One more says whether there is another page.
+            limit: page.limit.saturating_add(1),
+        })?;
+        let more = rows.len() > page.limit;
+        rows.truncate(page.limit);
+        Ok(Page {
+            next: rows.last().filter(|_| more).map(|last| last.row.to_string()),
+            items: rows.into_iter().map(|row| row.job).collect(),
+        })
     }
 }
 

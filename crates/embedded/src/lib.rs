@@ -39,7 +39,7 @@ pub use database::Database;
 pub use executions::{Execution, ExecutionStore, Unreadable};
 pub use history::SqliteHistory;
 pub use inbox::{Inbox, InboxFile};
-pub use jobs::{JobFilter, JobRow, SqliteJobs};
+pub use jobs::{JobRow, RowFilter, SqliteJobs};
 pub use memo::SqliteMemo;
 pub use objects::SqliteObjects;
 pub use projects::SqliteProjects;

@@ -1,9 +1,12 @@
 use bedrock_diy_core::{
+    BatchId, Code, JobId, ProjectId,
     article::output_key,
     job::{Change, Job, JobStatus, StageCompletion},
     model::Usage,
-    ports::{Accepted, Applied, Jobs, Memo, Objects},
+    page::PageRequest,
+    ports::{Accepted, Applied, JobFilter, JobIndex, Jobs, Memo, Objects},
     stage::{MemoEntry, StageRecord},
+    time::Timestamp,
 };
 
 use super::{acceptance, now, object, pipeline};
@@ -46,6 +49,72 @@ fn completion(job: &Job, text: &str) -> StageCompletion {
 
 fn started(job: &Job) -> Change {
     job.start(object("text"), job.article.meta.clone(), &pipeline(2), now())
+}
+
+/// Every job that was there is on one page, the newest first, although others come meanwhile.
+pub async fn a_list_shows_each_job_once(jobs: &(impl Jobs + JobIndex)) {
+    let (of_list, of_batch) = (
+        ProjectId::new("of-a-list").unwrap(),
+        BatchId::new("noon").unwrap(),
+    );
+    let accepted = async |number: i64, batch: &BatchId| {
+        let mut change = acceptance(&format!("listed {number} {batch}"));
+        change.job.project_id = of_list.clone();
+        change.job.batch = batch.clone();
+        change.job.accepted_at = Timestamp::from_millis(now().millis() + number);
+        jobs.accept(change.clone()).await.unwrap();
+        change.job
+    };
+    let mut expected = Vec::new();
+    for number in 0..7 {
+        expected.insert(
+            0,
+            accepted(number, &BatchId::new("morning").unwrap()).await.job_id,
+        );
+    }
+    let started = jobs.read(&expected[2]).await.unwrap().unwrap();
+    jobs.apply(self::started(&started)).await.unwrap();
+    let mut filter = JobFilter {
+        project: of_list.clone(),
+        batch: None,
+        status: None,
+    };
+    let first = list(jobs, &filter, 3, None).await;
+    let late = accepted(100, &of_batch).await;
+    let mut seen = first.0;
+    let mut cursor = first.1;
+    while let Some(next) = cursor {
+        let page = list(jobs, &filter, 3, Some(next)).await;
+        seen.extend(page.0);
+        cursor = page.1;
+    }
+    assert_eq!(seen, expected);
+    filter.status = Some(JobStatus::Running);
+    assert_eq!(list(jobs, &filter, 3, None).await.0, [expected[2].clone()]);
+    filter.status = None;
+    filter.batch = Some(of_batch);
+    assert_eq!(list(jobs, &filter, 3, None).await, (vec![late.job_id], None));
+    for cursor in ["", "nonsense", "2026~x", "é"] {
+        let page = PageRequest {
+            limit: 3,
+            cursor: Some(cursor.into()),
+        };
+        assert_eq!(
+            jobs.list(&filter, &page).await.unwrap_err().code,
+            Code::InvalidRequest
+        );
+    }
+}
+
+async fn list(
+    jobs: &impl JobIndex,
+    filter: &JobFilter,
+    limit: usize,
+    cursor: Option<String>,
+) -> (Vec<JobId>, Option<String>) {
+    let page = jobs.list(filter, &PageRequest { limit, cursor }).await.unwrap();
+    assert!(page.items.len() <= limit);
+    (page.items.into_iter().map(|job| job.job_id).collect(), page.next)
 }
 
 /// However many accept at once, one makes the job and all learn how it stands.

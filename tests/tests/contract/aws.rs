@@ -52,7 +52,7 @@ macro_rules! promises {
 
 promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_stands_now,
     a_stale_change_changes_nothing, events_are_read_from_a_number_on,
-    an_unknown_job_is_none);
+    an_unknown_job_is_none, a_list_shows_each_job_once);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
 promises!(memo: an_unknown_memo_key_finds_nothing);
 promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,

@@ -10,7 +10,7 @@ use bedrock_diy_core::{
     job::{Job, JobStatus, unknown_job},
     ports::{Applied, Clock, Executions, Jobs as _, Queue},
 };
-use bedrock_diy_embedded::{JobFilter, JobRow};
+use bedrock_diy_embedded::{JobRow, RowFilter};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::{
@@ -45,7 +45,7 @@ async fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
         Some(job) => Some(row_of(machine, &find(machine, job).await?.job_id)?),
         None => None,
     };
-    let mut filter = JobFilter {
+    let mut filter = RowFilter {
         project: list.project,
         batch: list.batch,
         status: list.status.map(status),
@@ -58,7 +58,7 @@ async fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
     let mut listed = 0;
     while listed < most {
         filter.limit = PAGE.min(most - listed);
-        let page = machine.jobs.list(&filter)?;
+        let page = machine.jobs.rows(&filter)?;
         for row in &page {
             if list.json {
                 print(json(&row.job)?)?;
@@ -83,7 +83,7 @@ async fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
     print(table)?;
     if let Some(last) = last.filter(|_| listed == most) {
         filter.limit = 1;
-        if !machine.jobs.list(&filter)?.is_empty() {
+        if !machine.jobs.rows(&filter)?.is_empty() {
             print(format_args!(
                 "There are more: go on with --before {last}, or take --all."
             ))?;
@@ -371,12 +371,12 @@ fn row_of(machine: &Machine, job: &JobId) -> Result<i64> {
 
 /// Shows `look` every job, the newest first, until it says false.
 fn every_job(machine: &Machine, mut look: impl FnMut(JobRow) -> bool) -> Result<()> {
-    let mut filter = JobFilter {
+    let mut filter = RowFilter {
         limit: PAGE,
-        ..JobFilter::default()
+        ..RowFilter::default()
     };
     loop {
-        let page = machine.jobs.list(&filter)?;
+        let page = machine.jobs.rows(&filter)?;
         let is_last = page.len() < PAGE;
         for row in page {
             filter.before = Some(row.row);

@@ -14,7 +14,7 @@ use bedrock_diy_core::{
     job::JobStatus,
     ports::{Jobs, Projects},
 };
-use bedrock_diy_embedded::JobFilter;
+use bedrock_diy_embedded::RowFilter;
 
 use crate::{
     arguments::{Export, Format},
@@ -76,14 +76,14 @@ async fn write(
         },
         Format::Jsonl => Writer::Jsonl(JsonlTable::new(out)),
     };
-    let mut filter = JobFilter {
+    let mut filter = RowFilter {
         project: Some(arguments.project.clone()),
         batch: arguments.batch.clone(),
         limit: PAGE,
-        ..JobFilter::default()
+        ..RowFilter::default()
     };
     loop {
-        let page = machine.jobs.list(&filter)?;
+        let page = machine.jobs.rows(&filter)?;
         for found in page.iter().filter(|found| found.job.status.is_terminal()) {
             // A job that was tried again and ended well is told by the retry.
             if found.job.status != JobStatus::Succeeded && superseded(machine, &found.job.job_id).await? {

@@ -3,8 +3,9 @@ use async_trait::async_trait;
 use crate::{
     error::Result,
     event::Event,
-    ids::JobId,
-    job::{Change, Job},
+    ids::{BatchId, JobId, ProjectId},
+    job::{Change, Job, JobStatus},
+    page::{Page, PageRequest},
     stage::StageRecord,
 };
 
@@ -35,6 +36,28 @@ pub trait Jobs: Send + Sync {
 
     /// Up to `limit` events after number `after`, in order.
     async fn events(&self, job: &JobId, after: u64, limit: usize) -> Result<Vec<Event>>;
+}
+
+/// Lists of jobs.
+#[async_trait]
+pub trait JobIndex: Send + Sync {
+    /// A page of the jobs that a filter lets through, the newest first.
+    ///
+    /// MUST show each job that was there when the first page was asked for on exactly one page, however many are
+    /// accepted meanwhile. MAY lag behind what [`Jobs`] has just written by a moment. MUST fail with
+    /// `InvalidRequest` for a cursor that it did not give.
+    async fn list(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>>;
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Of this project.
+    pub project: ProjectId,
+    /// Of this batch.
+    pub batch: Option<BatchId>,
+    /// In this status.
+    pub status: Option<JobStatus>,
 }
 
 /// What became of an acceptance.
