@@ -8,13 +8,15 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 use bedrock_diy_core::{
-    ProjectId, PromptId,
+    Code, Failure, ProjectId, PromptId,
     card::{Card, CardRevision},
     error::Result,
+    page::{Page, PageRequest},
     pipeline::PipelineRevision,
     ports::{Projects, Saved},
     project::Project,
     text::sha256_hex,
+    time::Timestamp,
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -194,6 +196,93 @@ impl Projects for DynamoProjects {
         self.get("project", &self.config.tables.projects, key).await
     }
 
+    async fn projects(&self, owner: Option<&str>, page: &PageRequest) -> Result<Page<Project>> {
+        let limit = i32::try_from(page.limit).unwrap_or(i32::MAX);
+        let table = &self.config.tables.projects;
+        let (items, last) = if let Some(owner) = owner {
+            let query = self.client.query().table_name(table).index_name("byOwner");
+            let query = query
+                .key_condition_expression("#owner = :owner")
+                // A reserved word.
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":owner", text(owner))
+                .scan_index_forward(false)
+                .limit(limit)
+                .set_exclusive_start_key(start_after(page, Some(owner))?);
+            let found = query
+                .send()
+                .await
+                .map_err(|error| failure("listing projects", &error))?;
+            (found.items, found.last_evaluated_key)
+        } else {
+            // All of them: for administrators, and on no article's way.
+            let scan = self.client.scan().table_name(table).limit(limit);
+            let scan = scan.set_exclusive_start_key(start_after(page, None)?);
+            let found = scan
+                .send()
+                .await
+                .map_err(|error| failure("listing projects", &error))?;
+            (found.items, found.last_evaluated_key)
+        };
+        let string = |key: &Item, name: &str| key.get(name).and_then(|value| value.as_s().ok()).cloned();
+        Ok(Page {
+            items: items
+                .unwrap_or_default()
+                .into_iter()
+                .map(|item| dynamo::document("project", item))
+                .collect::<Result<_>>()?,
+            next: last.and_then(|key| {
+                let at = string(&key, "createdAt").unwrap_or_default();
+                Some(format!("{at}~{}", string(&key, "projectId")?))
+            }),
+        })
+    }
+
+    async fn card_revisions(
+        &self,
+        project: &ProjectId,
+        prompt: &PromptId,
+        page: &PageRequest,
+    ) -> Result<Page<Arc<CardRevision>>> {
+        let card = card_key(project, prompt);
+        let after = match page.cursor.as_deref() {
+            Some(cursor) => {
+                let revision: u32 = cursor.parse().map_err(|_| no_page("revisions"))?;
+                Some(revision_key(card.clone(), revision))
+            }
+            None => None,
+        };
+        let query = self
+            .client
+            .query()
+            .table_name(&self.config.tables.prompt_revisions);
+        let query = query
+            .key_condition_expression("card = :card")
+            .expression_attribute_values(":card", text(card))
+            .projection_expression("revision")
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(i32::try_from(page.limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(after);
+        let found = query
+            .send()
+            .await
+            .map_err(|error| failure("listing revisions", &error))?;
+        let number = |item: &Item| item.get("revision")?.as_n().ok()?.parse::<u32>().ok();
+        let numbers = found.items.unwrap_or_default();
+        // What each says lies in S3, and in this process once it was read.
+        let revisions = numbers.iter().filter_map(number);
+        let revisions = revisions.map(|revision| self.card_revision(project, prompt, revision));
+        Ok(Page {
+            items: futures_util::future::try_join_all(revisions).await?,
+            next: found
+                .last_evaluated_key
+                .as_ref()
+                .and_then(number)
+                .map(|number| number.to_string()),
+        })
+    }
+
     async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>> {
         let mut cards = Vec::new();
         let mut from = None;
@@ -338,6 +427,27 @@ impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
+}
+
+/// Where a page of projects begins: after the last one of the page before, as the table or its index by owner has
+/// it.
+fn start_after(page: &PageRequest, owner: Option<&str>) -> Result<Option<Item>> {
+    let Some(cursor) = page.cursor.as_deref() else {
+        return Ok(None);
+    };
+    let (at, project) = cursor.split_once('~').ok_or_else(|| no_page("projects"))?;
+    let project = ProjectId::new(project).map_err(|_| no_page("projects"))?;
+    let mut key = Item::from([("projectId".to_owned(), text(project.as_str()))]);
+    if let Some(owner) = owner {
+        let at: Timestamp = at.parse().map_err(|_| no_page("projects"))?;
+        key.insert("owner".to_owned(), text(owner));
+        key.insert("createdAt".to_owned(), text(at.to_string()));
+    }
+    Ok(Some(key))
+}
+
+fn no_page(of: &str) -> Failure {
+    Failure::new(Code::InvalidRequest, format!("there is no such page of {of}"))
 }
 
 /// Whether what stands against a write is what was to be written: a try of ours whose answer was lost.

@@ -182,6 +182,7 @@ mod tests {
         card::{Card, CardRevision},
         catalogue::Catalogue,
         intake::Drop,
+        page::{Page, PageRequest},
         pipeline::PipelineRevision,
         ports::{Clock, Projects, Queue, Saved},
         project::Project,
@@ -211,6 +212,19 @@ mod tests {
                 Some(failure) => Err(failure),
                 None => Ok(None),
             }
+        }
+
+        async fn projects(&self, _: Option<&str>, _: &PageRequest) -> Result<Page<Project>> {
+            unreachable!("intake lists no projects")
+        }
+
+        async fn card_revisions(
+            &self,
+            _: &ProjectId,
+            _: &PromptId,
+            _: &PageRequest,
+        ) -> Result<Page<Arc<CardRevision>>> {
+            unreachable!("intake lists no revisions")
         }
 
         async fn cards(&self, _: &ProjectId) -> Result<Vec<Card>> {

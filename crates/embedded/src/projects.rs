@@ -8,6 +8,7 @@ use bedrock_diy_core::{
     Code, Failure, ProjectId, PromptId,
     card::{Card, CardRevision},
     error::Result,
+    page::{Page, PageRequest},
     pipeline::PipelineRevision,
     ports::{Projects, Saved},
     project::Project,
@@ -36,11 +37,6 @@ impl SqliteProjects {
             revisions: Cache::default(),
             pipelines: Cache::default(),
         }
-    }
-
-    /// Every project.
-    pub fn projects(&self) -> Result<Vec<Project>> {
-        self.select_all("project", "SELECT document FROM projects", [])
     }
 
     fn select<T: DeserializeOwned>(&self, what: &str, sql: &str, params: impl Params) -> Result<Option<T>> {
@@ -76,6 +72,52 @@ impl Projects for SqliteProjects {
             "SELECT document FROM projects WHERE project_id = ?1",
             [project.as_str()],
         )
+    }
+
+    async fn projects(&self, owner: Option<&str>, page: &PageRequest) -> Result<Page<Project>> {
+        // A moment may be that of several projects: their ids say which of them came last.
+        let (at, id) = match page.cursor.as_deref() {
+            Some(cursor) => cursor.split_once('~').ok_or_else(|| no_page("projects"))?,
+            None => (AFTER_ALL, ""),
+        };
+        let found: Vec<Project> = self.select_all(
+            "project",
+            "SELECT document FROM projects
+             WHERE (?1 IS NULL OR document ->> 'owner' = ?1)
+               AND (document ->> 'createdAt', project_id) < (?2, ?3)
+             ORDER BY document ->> 'createdAt' DESC, project_id DESC LIMIT ?4",
+            (owner, at, id, page.limit.saturating_add(1)),
+        )?;
+        Ok(page_of(found, page.limit, |last| {
+            format!("{}~{}", last.created_at, last.project_id)
+        }))
+    }
+
+    async fn card_revisions(
+        &self,
+        project: &ProjectId,
+        prompt: &PromptId,
+        page: &PageRequest,
+    ) -> Result<Page<Arc<CardRevision>>> {
+        let before = match page.cursor.as_deref() {
+            Some(cursor) => cursor.parse::<u32>().map_err(|_| no_page("revisions"))?,
+            None => u32::MAX,
+        };
+        let found: Vec<CardRevision> = self.select_all(
+            "card revision",
+            "SELECT document FROM card_revisions
+             WHERE project_id = ?1 AND prompt_id = ?2 AND revision < ?3 ORDER BY revision DESC LIMIT ?4",
+            (
+                project.as_str(),
+                prompt.as_str(),
+                before,
+                page.limit.saturating_add(1),
+            ),
+        )?;
+        let found = found.into_iter().map(Arc::new).collect();
+        Ok(page_of(found, page.limit, |last: &Arc<CardRevision>| {
+            last.revision.to_string()
+        }))
     }
 
     async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>> {
@@ -200,6 +242,23 @@ impl Projects for SqliteProjects {
             .ok_or_else(|| missing(&format!("pipeline revision {hash} of the project {project}")))
         })
     }
+}
+
+/// A moment after all that RFC 3339 can say.
+const AFTER_ALL: &str = "~";
+
+/// A page of so many items, where one more was asked for.
+fn page_of<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    Page {
+        next: items.last().filter(|_| more).map(cursor),
+        items,
+    }
+}
+
+fn no_page(of: &str) -> Failure {
+    Failure::new(Code::InvalidRequest, format!("there is no such page of {of}"))
 }
 
 /// The version of what was never saved before.

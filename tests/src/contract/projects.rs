@@ -1,8 +1,10 @@
 use bedrock_diy_core::{
-    ProjectId, PromptId,
+    Code, ProjectId, PromptId,
     card::{Card, CardDraft, CardRevision, CardSettings},
+    page::PageRequest,
     ports::{Projects, Saved},
     project::{Project, ProjectStatus, Settings},
+    time::Timestamp,
 };
 use serde_json::json;
 
@@ -104,6 +106,97 @@ pub async fn a_stale_project_is_not_stored(projects: &dyn Projects) {
         other => panic!("{other:?}"),
     };
     assert_eq!(projects.project(&first.project_id).await.unwrap(), Some(kept));
+}
+
+/// Lists show each project and each revision once, the newest first.
+pub async fn lists_of_projects_and_revisions_have_pages(projects: &dyn Projects) {
+    let owner = "the owner of a list";
+    for number in 0..5 {
+        let listed = Project {
+            owner: owner.into(),
+            // Two of them at one moment.
+            created_at: Timestamp::from_millis(now().millis() + number / 2 * 1_000),
+            ..project(&format!("listed-{number}"))
+        };
+        assert_eq!(projects.put_project(&listed).await.unwrap(), Saved::Done);
+    }
+    let mut seen = Vec::new();
+    let mut page = PageRequest {
+        limit: 2,
+        cursor: None,
+    };
+    loop {
+        let found = projects.projects(Some(owner), &page).await.unwrap();
+        assert!(found.items.len() <= 2);
+        seen.extend(
+            found
+                .items
+                .into_iter()
+                .map(|project| (project.created_at, project.project_id)),
+        );
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    assert!(seen.is_sorted_by_key(|(at, _)| std::cmp::Reverse(*at)));
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 5);
+    let mut all = 0;
+    page.limit = 100;
+    loop {
+        let found = projects.projects(None, &page).await.unwrap();
+        all += found
+            .items
+            .iter()
+            .filter(|project| project.owner == owner)
+            .count();
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(all, 5);
+
+    for number in 1..=5 {
+        let card = card("of-revisions", number);
+        let said = revision(&card, &format!("Say {number}."));
+        assert_eq!(projects.put_card(&card, Some(&said)).await.unwrap(), Saved::Done);
+    }
+    let (id, prompt) = (
+        ProjectId::new("of-revisions").unwrap(),
+        PromptId::new("facts").unwrap(),
+    );
+    let mut seen = Vec::new();
+    page.limit = 2;
+    loop {
+        let found = projects.card_revisions(&id, &prompt, &page).await.unwrap();
+        seen.extend(found.items.iter().map(|revision| revision.draft.content.clone()));
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["Say 5.", "Say 4.", "Say 3.", "Say 2.", "Say 1."]);
+    let other = PromptId::new("nobody").unwrap();
+    assert_eq!(
+        projects.card_revisions(&id, &other, &page).await.unwrap().items,
+        []
+    );
+    page.cursor = Some("nonsense".into());
+    assert_eq!(
+        projects.projects(Some(owner), &page).await.unwrap_err().code,
+        Code::InvalidRequest
+    );
+    assert_eq!(
+        projects
+            .card_revisions(&id, &prompt, &page)
+            .await
+            .unwrap_err()
+            .code,
+        Code::InvalidRequest
+    );
 }
 
 /// Cards are put into another order together or not at all.

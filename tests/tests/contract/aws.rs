@@ -56,6 +56,7 @@ promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_st
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
 promises!(memo: an_unknown_memo_key_finds_nothing);
 promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,
+    lists_of_projects_and_revisions_have_pages,
     a_revision_stays_as_it_was, a_revision_is_saved_once, a_pipeline_revision_is_kept);
 
 #[tokio::test]

@@ -30,7 +30,20 @@ fn every_function_is_a_program_of_the_workspace_and_runs_as_told() {
     for folder in std::fs::read_dir(root().join("functions")).unwrap() {
         let manifest = folder.unwrap().path().join("Cargo.toml");
         let manifest: toml::Table = std::fs::read_to_string(manifest).unwrap().parse().unwrap();
-        packages.insert(manifest["package"]["name"].as_str().unwrap().to_owned());
+        let package = manifest["package"]["name"].as_str().unwrap();
+        // `sam build` names the program, and no features.
+        let names = |list: &toml::Value| -> BTreeSet<String> {
+            let names = list.as_array().unwrap().iter();
+            names.map(|name| name.as_str().unwrap().to_owned()).collect()
+        };
+        let program = &manifest["bin"][0];
+        assert_eq!(program["name"].as_str(), Some(package));
+        let default = names(&manifest["features"]["default"]);
+        assert!(
+            names(&program["required-features"]).is_subset(&default),
+            "{package}"
+        );
+        packages.insert(package.to_owned());
     }
     assert_eq!(programs, packages);
 }

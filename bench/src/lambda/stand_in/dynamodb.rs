@@ -119,13 +119,19 @@ fn update(items: &mut BTreeMap<Key, Item>, said: &Value) -> Result<(), Refused> 
 
 /// A write's condition, where it has one.
 fn check(items: &BTreeMap<Key, Item>, write: &Value) -> Result<(), Refused> {
-    let said = &write["Put"];
+    let (said, item) = match &write["Put"] {
+        Value::Null => (&write["Update"], "Key"),
+        put => (put, "Item"),
+    };
     let Some(condition) = said["ConditionExpression"].as_str() else {
         return Ok(());
     };
-    let there = items.get(&key(said, &said["Item"])?);
+    let there = items.get(&key(said, &said[item])?);
     let holds = match condition {
-        "attribute_not_exists(jobId)" | "attribute_not_exists(card)" => there.is_none(),
+        "attribute_not_exists(jobId)"
+        | "attribute_not_exists(card)"
+        | "attribute_not_exists(projectId)"
+        | "attribute_not_exists(promptId)" => there.is_none(),
         "version = :expected" => {
             let expected = &said["ExpressionAttributeValues"][":expected"];
             there.is_some_and(|item| item.get("version") == Some(expected))

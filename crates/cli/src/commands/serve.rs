@@ -9,6 +9,7 @@ use bedrock_diy_core::{
     error::Result,
     intake::{Drop, IntakeMessage, Lane},
     limits,
+    page::PageRequest,
     ports::{Clock, Objects, Projects, Queue},
 };
 use bedrock_diy_embedded::{Inbox, InboxFile};
@@ -19,6 +20,9 @@ use crate::{arguments::Serve, exit::Exit, machine::Machine, models, push, termin
 
 /// How often the inbox is looked at. A file counts as whole when two looks found it the same.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Of more projects it is not said where their articles are dropped.
+const MOST_SHOWN: usize = 100;
 
 /// Serves until it is stopped.
 pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -> Result<Exit> {
@@ -38,7 +42,11 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
         push::push(&machine.projects, project, "serve", machine.clock.now()).await?;
     }
     let inbox = Inbox::open(machine.data.inbox(), machine.database.clone())?;
-    for project in machine.projects.projects()? {
+    let all = PageRequest {
+        limit: MOST_SHOWN,
+        cursor: None,
+    };
+    for project in machine.projects.projects(None, &all).await?.items {
         say(format_args!(
             "Drop articles into {}/{}/BATCH/",
             machine.data.inbox().display(),

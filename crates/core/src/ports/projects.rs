@@ -6,6 +6,7 @@ use crate::{
     card::{Card, CardRevision},
     error::Result,
     ids::{ProjectId, PromptId},
+    page::{Page, PageRequest},
     pipeline::PipelineRevision,
     project::Project,
 };
@@ -26,6 +27,13 @@ pub trait Projects: Send + Sync {
     /// The project.
     async fn project(&self, project: &ProjectId) -> Result<Option<Project>>;
 
+    /// A page of the projects of an owner, or of all; in an order that stays. Those of an owner are the newest
+    /// first.
+    ///
+    /// MUST show each project that was there when the first page was asked for on exactly one page. MAY lag behind
+    /// what was just saved by a moment. MUST fail with `InvalidRequest` for a cursor that it did not give.
+    async fn projects(&self, owner: Option<&str>, page: &PageRequest) -> Result<Page<Project>>;
+
     /// The project's cards as they stand today, in any order.
     async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>>;
 
@@ -39,6 +47,16 @@ pub trait Projects: Send + Sync {
         prompt: &PromptId,
         revision: u32,
     ) -> Result<Arc<CardRevision>>;
+
+    /// A page of a card's revisions, the newest first.
+    ///
+    /// MUST be empty for a card that is not there, and fail with `InvalidRequest` for a cursor that it did not give.
+    async fn card_revisions(
+        &self,
+        project: &ProjectId,
+        prompt: &PromptId,
+        page: &PageRequest,
+    ) -> Result<Page<Arc<CardRevision>>>;
 
     /// Stores a project as it is to be, with the version that it has then.
     ///
