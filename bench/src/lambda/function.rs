@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use crate::{Outcome, clock, runtime_api::RuntimeApi};
 
-/// The functions on an article's way.
+/// The functions on an article's way, and one that does nothing but make four calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
+    Bare,
     Intake,
     Plan,
     Stage,
@@ -23,6 +24,7 @@ pub(crate) enum Name {
 impl Name {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Bare => "bare",
             Self::Intake => "intake",
             Self::Plan => "plan",
             Self::Stage => "stage",
@@ -32,7 +34,10 @@ impl Name {
 
     /// What its binary is called.
     pub(crate) fn program(self) -> String {
-        format!("bedrock-diy-{}", self.as_str())
+        match self {
+            Self::Bare => "examples/bare".to_owned(),
+            other => format!("bedrock-diy-{}", other.as_str()),
+        }
     }
 }
 

@@ -94,6 +94,7 @@ pub(crate) async fn all(programs: &Path, amount: Amount, tls: bool) -> Outcome<V
         },
         phase("stage", Name::Stage, worked_on(&small, amount.cold)),
         phase("finish", Name::Finish, finished(&small)),
+        phase("bare", Name::Bare, looked_at(&small)),
     ];
     let mut bench = Bench { programs, stand_in };
     let mut measured = Vec::new();
@@ -153,6 +154,14 @@ fn finished(articles: &[Article]) -> Vec<Task> {
     articles.iter().map(task).collect()
 }
 
+fn looked_at(articles: &[Article]) -> Vec<Task> {
+    let task = |article: &Article| Task {
+        payload: json!({"jobId": article.job}),
+        answer: json!(4),
+    };
+    articles.iter().map(task).collect()
+}
+
 struct Bench<'a> {
     programs: &'a Path,
     stand_in: StandIn,
@@ -173,7 +182,10 @@ impl Bench<'_> {
             cold: Vec::new(),
             warm: Vec::new(),
             warm_calls: 0,
-            calls: documented(name, is_text)?,
+            calls: match name {
+                Name::Bare => vec!["GetItem".to_owned(); 4],
+                _ => documented(name, is_text)?,
+            },
             peak: 0,
         };
         let warm = tasks.split_off(cold);
@@ -242,6 +254,6 @@ fn once_by_process(name: Name, tasks: usize) -> usize {
     match name {
         Name::Intake | Name::Plan => 1,
         Name::Stage => 1 + 2 * tasks.min(CARDS as usize),
-        Name::Finish => 0,
+        Name::Finish | Name::Bare => 0,
     }
 }

@@ -142,10 +142,19 @@ fn cpu_of_a_call(of: &Measured) -> f64 {
     millis(cpu) / of.warm_calls as f64
 }
 
+/// A call of a bare function took 0.175 ms of CPU where the target of 0.25 ms was set. Machines differ, and one
+/// machine from hour to hour: their ratio does not.
+const AGAINST_BARE: f64 = 0.25 / 0.175;
+
 fn targets(plain: &[Measured], tls: &[Measured]) {
     let most = |all: &[Measured], of: fn(&Measured) -> f64| {
-        all.iter().filter(|of| is_small(of)).map(of).fold(0.0, f64::max)
+        let ours = all.iter().filter(|of| is_small(of) && of.name != Name::Bare);
+        ours.map(of).fold(0.0, f64::max)
     };
+    let bare = tls
+        .iter()
+        .find(|of| of.name == Name::Bare)
+        .map_or(f64::NAN, cpu_of_a_call);
     let peak = |what: &str| {
         let both = plain.iter().chain(tls).filter(|of| of.what == what);
         both.map(|of| megabytes(of.peak)).fold(0.0, f64::max)
@@ -156,6 +165,12 @@ fn targets(plain: &[Measured], tls: &[Measured]) {
             0.25,
             most(tls, cpu_of_a_call),
             "ms",
+        ),
+        (
+            "the same, against a function that does nothing but four calls",
+            AGAINST_BARE,
+            most(tls, cpu_of_a_call) / bare,
+            "times",
         ),
         (
             "cold start by TLS",
@@ -184,7 +199,7 @@ fn targets(plain: &[Measured], tls: &[Measured]) {
     println!("| --- | --- | --- |");
     for (what, most, measured, unit) in rows {
         let met = if measured <= most { "met" } else { "missed" };
-        println!("| {what}: at most {most} {unit} | {measured:.2} {unit} | {met} |");
+        println!("| {what}: at most {most:.2} {unit} | {measured:.2} {unit} | {met} |");
     }
 }
 

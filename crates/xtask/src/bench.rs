@@ -27,7 +27,13 @@ pub(crate) fn bench_local(short: bool) -> Outcome {
     )?;
     step(
         "Building the bench",
-        &mut cargo(["build", "--release", "--package", "bedrock-diy-bench"]),
+        &mut cargo([
+            "build",
+            "--release",
+            "--package",
+            "bedrock-diy-bench",
+            "--no-default-features",
+        ]),
     )?;
     let programs = target().join("release");
     let mut bench = command(
@@ -49,6 +55,10 @@ pub(crate) fn bench_lambda(short: bool) -> Outcome {
             "build",
             "--release",
             "--bins",
+            "--example",
+            "bare",
+            "--package",
+            "bedrock-diy-lambda",
             "--package",
             "bedrock-diy-intake",
             "--package",
@@ -70,8 +80,6 @@ pub(crate) fn bench_lambda(short: bool) -> Outcome {
             "bedrock-diy-bench",
             "--bin",
             "bench-lambda",
-            "--features",
-            "lambda",
         ]),
     )?;
     let program = target().join("quick").join("bench-lambda");
