@@ -136,23 +136,41 @@ impl<'a> Flight<'a> {
         ] {
             self.runs_empty(queue).await;
         }
+        // A job ends before its execution does, which may still be telling of it.
+        let began = Instant::now();
+        loop {
+            let statuses = self.executions().await;
+            assert_eq!(statuses.len(), self.jobs.len(), "each job is one execution");
+            if statuses
+                .iter()
+                .all(|status| *status == ExecutionStatus::Succeeded)
+            {
+                return;
+            }
+            let running = statuses.contains(&ExecutionStatus::Running);
+            assert!(running && began.elapsed() < PATIENCE, "{statuses:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// How the jobs' executions stand.
+    async fn executions(&self) -> Vec<ExecutionStatus> {
         let machine = self.site.stack.output("ArticleStateMachineArn").unwrap();
-        let executions = self
+        let list = self
             .site
             .services
             .sfn
             .list_executions()
             .state_machine_arn(machine);
-        let mut pages = executions.into_paginator().items().send();
-        let mut succeeded = 0;
+        let mut pages = list.into_paginator().items().send();
+        let mut statuses = Vec::new();
         while let Some(execution) = pages.next().await {
             let execution = execution.unwrap();
             if self.jobs.iter().any(|job| job.as_str() == execution.name) {
-                assert_eq!(execution.status, ExecutionStatus::Succeeded);
-                succeeded += 1;
+                statuses.push(execution.status);
             }
         }
-        assert_eq!(succeeded, self.jobs.len(), "each job is one execution");
+        statuses
     }
 
     async fn runs_empty(&self, queue: &str) {
