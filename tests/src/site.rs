@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sqs::types::QueueAttributeName;
 use bedrock_diy::{project_files::ProjectFiles, push::push};
 use bedrock_diy_aws::{
@@ -115,11 +116,8 @@ impl Site {
     /// Drops a file of a batch into the bucket. Returns the job that it is to become.
     pub async fn drop_in(&self, batch: &BatchId, name: &str, bytes: &[u8]) -> (JobId, ObjectRef) {
         let key = format!("inbox/{}/{batch}/{name}", self.id);
-        let object = self
-            .objects
-            .put(Bucket::Articles, &key, bytes.to_vec())
-            .await
-            .unwrap();
+        let inbox = S3Objects::new(once(&self.services.s3), self.stack.config().unwrap().buckets);
+        let object = inbox.put(Bucket::Articles, &key, bytes.to_vec()).await.unwrap();
         let version = object.version.as_deref().unwrap();
         (JobId::of_drop(&self.id, &key, version, None), object)
     }
@@ -351,6 +349,16 @@ impl Site {
             .await;
         inbox
     }
+}
+
+/// The client, which puts an object once, however long that takes: put again it would be another version, and so
+/// another article.
+fn once(s3: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
+    let config = s3.config().to_builder();
+    let config = config
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled());
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 /// How many events of each type were told, each counted once; `bodies` are those of an [`Inbox`].

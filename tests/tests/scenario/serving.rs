@@ -119,7 +119,8 @@ async fn a_failed_job_is_retried_and_a_finished_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_cancelled_while_it_runs() {
-    let slow = Rule::reply(Reply::text("slow").latency(400, 0.0));
+    // Longer than a command takes on a machine that is busy.
+    let slow = Rule::reply(Reply::text("slow").latency(2_000, 0.0));
     let model = ScriptedServer::start(Script::default().rule(slow)).await;
     let project = Project::with_cards(5);
     let program = Program::new(&project.data(), &model.url());
