@@ -56,7 +56,7 @@ fn faults() -> [Fault; 5] {
         Fault {
             project: "the-bus-fails",
             rules: json!([
-                {"service": "events", "probability": 0.3, "error": {"code": "InternalException"}},
+                {"service": "events", "probability": 0.2, "error": {"code": "InternalException", "status": 500}},
                 {"service": "events", "probability": 0.1, "reset": true},
                 {"service": "events", "probability": 0.2, "response": {"abort_bytes": 0}},
             ]),
