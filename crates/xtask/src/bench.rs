@@ -1,6 +1,9 @@
 //! `cargo bench-local`, `cargo bench-lambda`.
 
-use crate::shell::{Outcome, cargo, command, step, target};
+use crate::{
+    shell::{Outcome, cargo, command, step, target},
+    stack::FUNCTIONS,
+};
 
 /// Builds everything in release, and measures.
 pub(crate) fn bench_local(short: bool) -> Outcome {
@@ -51,7 +54,7 @@ pub(crate) fn bench_local(short: bool) -> Outcome {
 pub(crate) fn bench_lambda(short: bool) -> Outcome {
     step(
         "Building the functions",
-        &mut cargo([
+        cargo([
             "build",
             "--release",
             "--bins",
@@ -59,15 +62,8 @@ pub(crate) fn bench_lambda(short: bool) -> Outcome {
             "bare",
             "--package",
             "bedrock-diy-lambda",
-            "--package",
-            "bedrock-diy-intake",
-            "--package",
-            "bedrock-diy-plan",
-            "--package",
-            "bedrock-diy-stage",
-            "--package",
-            "bedrock-diy-finish",
-        ]),
+        ])
+        .args(FUNCTIONS),
     )?;
     // It waits more than it works: without the last tenth of speed it is built in a third of the time.
     step(

@@ -17,6 +17,18 @@ use crate::{
 const SCRIPT: &str = "tests/local_aws/script.json";
 const TEST_SCRIPT: &str = "tests/scenarios/script.json";
 
+/// What has cargo build the functions.
+pub(crate) const FUNCTIONS: [&str; 8] = [
+    "--package",
+    "bedrock-diy-intake",
+    "--package",
+    "bedrock-diy-plan",
+    "--package",
+    "bedrock-diy-stage",
+    "--package",
+    "bedrock-diy-finish",
+];
+
 /// How often is looked whether the stack is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -26,20 +38,7 @@ pub(crate) fn stack(arguments: &[String]) -> Outcome {
     let tools = TOOLS.install()?;
     step(
         "Building the functions for this machine",
-        &mut cargo([
-            "build",
-            "--bins",
-            "--package",
-            "bedrock-diy-intake",
-            "--package",
-            "bedrock-diy-plan",
-            "--package",
-            "bedrock-diy-stage",
-            "--package",
-            "bedrock-diy-finish",
-            "--package",
-            "bedrock-diy-stack",
-        ]),
+        cargo(["build", "--bins", "--package", "bedrock-diy-stack"]).args(FUNCTIONS),
     )?;
     let mut stack = program(&tools);
     if !arguments.iter().any(|argument| argument == "--script") {
