@@ -3,7 +3,9 @@
 mod bus;
 mod executions;
 mod history;
+mod hooks;
 mod jobs;
+mod members;
 mod memo;
 mod objects;
 mod projects;
@@ -13,7 +15,9 @@ mod quota;
 pub use bus::*;
 pub use executions::*;
 pub use history::*;
+pub use hooks::*;
 pub use jobs::*;
+pub use members::*;
 pub use memo::*;
 pub use objects::*;
 pub use projects::*;
@@ -23,8 +27,10 @@ pub use quota::*;
 use bedrock_diy_core::{
     BatchId, JobId, ProjectId, PromptId,
     article::{Article, Bucket, ObjectRef},
+    error::Result,
     intake::Lane,
     job::{Change, Job, NewJob},
+    page::{Page, PageRequest},
     pipeline::{PipelineCard, PipelineRevision},
     project::Settings,
     time::Timestamp,
@@ -66,6 +72,21 @@ pub fn object(key: &str) -> ObjectRef {
         key: key.to_owned(),
         version: None,
         size: 4,
+    }
+}
+
+/// A whole list, read in pages of so many items.
+async fn all_pages<T>(limit: usize, page: impl AsyncFn(PageRequest) -> Result<Page<T>>) -> Vec<T> {
+    let mut items = Vec::new();
+    let mut cursor = None;
+    loop {
+        let found = page(PageRequest { limit, cursor }).await.unwrap();
+        assert!(found.items.len() <= limit, "no page is longer than it may be");
+        items.extend(found.items);
+        cursor = found.next;
+        if cursor.is_none() {
+            return items;
+        }
     }
 }
 

@@ -78,13 +78,15 @@ impl Newsroom {
             name: "Bench".to_owned(),
             description: String::new(),
             owner: "bench".to_owned(),
+            members: Vec::new(),
             status: ProjectStatus::Active,
             settings: Settings::default(),
             created_at: at,
             updated_at: at,
+            deleted_at: None,
             version: 1,
         };
-        stored(self.projects.put_project(&project).await?)?;
+        stored(self.projects.put_project(&project, None).await?)?;
         for step in 1..=CARDS {
             let prompt_id = PromptId::new(format!("step-{step}"))?;
             let card = Card {
@@ -95,6 +97,7 @@ impl Newsroom {
                 revision: 1,
                 created_at: at,
                 updated_at: at,
+                deleted_at: None,
                 version: 1,
             };
             let draft = CardDraft {

@@ -111,6 +111,7 @@ impl StandIn {
             tables,
             buckets,
             event_bus,
+            secrets_path,
             retention_days,
         } = config();
         let retention_days = retention_days.to_string();
@@ -135,10 +136,12 @@ impl StandIn {
             ("JOBS_TABLE", &tables.jobs),
             ("STAGE_MEMO_TABLE", &tables.stage_memo),
             ("MODEL_QUOTA_TABLE", &tables.model_quota),
+            ("WEBHOOKS_TABLE", &tables.webhooks),
             ("PROMPTS_BUCKET", &buckets.prompts),
             ("ARTICLES_BUCKET", &buckets.articles),
             ("RESULTS_BUCKET", &buckets.results),
             ("EVENT_BUS", &event_bus),
+            ("SECRETS_PATH", &secrets_path),
             ("RETENTION_DAYS", &retention_days),
             (
                 "BULK_QUEUE_URL",
@@ -179,6 +182,7 @@ pub(crate) fn config() -> Config {
             jobs: named("BedrockDiyJobs-bench"),
             stage_memo: named("BedrockDiyStageMemo-bench"),
             model_quota: named("BedrockDiyModelQuota-bench"),
+            webhooks: named("BedrockDiyWebhooks-bench"),
         },
         buckets: Buckets {
             prompts: named("bedrock-diy-prompts-123456789012-us-east-1-bench"),
@@ -186,6 +190,7 @@ pub(crate) fn config() -> Config {
             results: named("bedrock-diy-results-123456789012-us-east-1-bench"),
         },
         event_bus: named("bedrock-diy-bench"),
+        secrets_path: named("/bedrock-diy/bench"),
         retention_days: 365,
     }
 }

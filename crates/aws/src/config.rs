@@ -5,13 +5,13 @@ use bedrock_diy_core::{Code, Failure, article::Bucket, error::Result};
 /// The `DynamoDB` tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
-    /// `PROJECTS_TABLE`: projects, by `projectId`.
+    /// `PROJECTS_TABLE`: projects, by `projectId`, and who is a member of them.
     pub projects: String,
     /// `PROMPTS_TABLE`: cards as they stand today, by `projectId` and `promptId`.
     pub prompts: String,
     /// `PROMPT_REVISIONS_TABLE`: what was ever saved, by `card` and `revision`; pipeline revisions, too.
     pub prompt_revisions: String,
-    /// `CHAT_HISTORY_TABLE`: exchanges, by `sessionId` and `timestamp`.
+    /// `CHAT_HISTORY_TABLE`: exchanges, by `sessionId` and `timestamp`, and the sessions that they are of.
     pub chat_history: String,
     /// `JOBS_TABLE`: jobs with their stages and events, by `jobId` and `item`.
     pub jobs: String,
@@ -19,6 +19,8 @@ pub struct Tables {
     pub stage_memo: String,
     /// `MODEL_QUOTA_TABLE`: the line before each model, by `model` and `holder`.
     pub model_quota: String,
+    /// `WEBHOOKS_TABLE`: inbound hooks, by `projectId` and `webhookId`.
+    pub webhooks: String,
 }
 
 /// The S3 buckets, all of them versioned.
@@ -41,13 +43,16 @@ pub struct Config {
     pub buckets: Buckets,
     /// `EVENT_BUS`: the `EventBridge` bus.
     pub event_bus: String,
+    /// `SECRETS_PATH`: what the names of its parameters in the Parameter Store begin with.
+    pub secrets_path: String,
     /// `RETENTION_DAYS`: how long jobs, memo entries and history are kept.
     pub retention_days: u32,
 }
 
-/// What intake needs besides: the queues and the state machine.
+/// What whoever takes articles in needs besides: the queues, the state machine, and what runs where nothing is
+/// said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IntakeConfig {
+pub struct EntryConfig {
     /// `BULK_QUEUE_URL`.
     pub bulk_queue: String,
     /// `LIVE_QUEUE_URL`.
@@ -56,8 +61,31 @@ pub struct IntakeConfig {
     pub state_machine: String,
     /// `DEFAULT_MODEL`: for projects that name none.
     pub default_model: String,
+}
+
+/// What intake needs besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntakeConfig {
+    /// The queues and the state machine.
+    pub entry: EntryConfig,
     /// `MAX_RECEIVES`: how often the queues hand a message out before it goes to the dead-letter queue.
     pub max_receives: u32,
+}
+
+/// What the API needs besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// The queues and the state machine.
+    pub entry: EntryConfig,
+    /// `OIDC_ISSUER`: whose tokens are taken.
+    pub issuer: String,
+    /// `OIDC_AUDIENCES`, with commas between them: whom tokens are for.
+    pub audiences: Vec<String>,
+    /// Where the issuer's keys are, where that is not where its documents say: with Cognito under another
+    /// address, as `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER` or `AWS_ENDPOINT_URL` tell the SDKs.
+    pub keys_url: Option<String>,
+    /// `CORS_ORIGINS`, with commas between them: the web origins whose pages may ask; may be empty.
+    pub cors_origins: Vec<String>,
 }
 
 impl Config {
@@ -75,10 +103,12 @@ impl Config {
             "JOBS_TABLE",
             "STAGE_MEMO_TABLE",
             "MODEL_QUOTA_TABLE",
+            "WEBHOOKS_TABLE",
             "PROMPTS_BUCKET",
             "ARTICLES_BUCKET",
             "RESULTS_BUCKET",
             "EVENT_BUS",
+            "SECRETS_PATH",
             "RETENTION_DAYS",
         ])?;
         Ok(Self {
@@ -90,6 +120,7 @@ impl Config {
                 jobs: said.text("JOBS_TABLE"),
                 stage_memo: said.text("STAGE_MEMO_TABLE"),
                 model_quota: said.text("MODEL_QUOTA_TABLE"),
+                webhooks: said.text("WEBHOOKS_TABLE"),
             },
             buckets: Buckets {
                 prompts: said.text("PROMPTS_BUCKET"),
@@ -97,6 +128,7 @@ impl Config {
                 results: said.text("RESULTS_BUCKET"),
             },
             event_bus: said.text("EVENT_BUS"),
+            secrets_path: said.text("SECRETS_PATH"),
             retention_days: said.number("RETENTION_DAYS")?,
         })
     }
@@ -109,19 +141,58 @@ impl IntakeConfig {
     }
 
     fn read(said: &Variables<'_>) -> Result<Self> {
-        said.check(&[
-            "BULK_QUEUE_URL",
-            "LIVE_QUEUE_URL",
-            "STATE_MACHINE_ARN",
-            "DEFAULT_MODEL",
-            "MAX_RECEIVES",
-        ])?;
+        said.check(&[EntryConfig::NAMES, &["MAX_RECEIVES"]].concat())?;
         Ok(Self {
+            entry: EntryConfig::read(said),
+            max_receives: said.number("MAX_RECEIVES")?,
+        })
+    }
+}
+
+impl EntryConfig {
+    const NAMES: &[&str] = &[
+        "BULK_QUEUE_URL",
+        "LIVE_QUEUE_URL",
+        "STATE_MACHINE_ARN",
+        "DEFAULT_MODEL",
+    ];
+
+    fn read(said: &Variables<'_>) -> Self {
+        Self {
             bulk_queue: said.text("BULK_QUEUE_URL"),
             live_queue: said.text("LIVE_QUEUE_URL"),
             state_machine: said.text("STATE_MACHINE_ARN"),
             default_model: said.text("DEFAULT_MODEL"),
-            max_receives: said.number("MAX_RECEIVES")?,
+        }
+    }
+}
+
+impl ApiConfig {
+    /// As the function's environment says.
+    pub fn from_environment() -> Result<Self> {
+        Self::read(&Variables(&variable))
+    }
+
+    fn read(said: &Variables<'_>) -> Result<Self> {
+        said.check(&[EntryConfig::NAMES, &["OIDC_ISSUER", "OIDC_AUDIENCES"]].concat())?;
+        let issuer = said.text("OIDC_ISSUER");
+        let elsewhere = ["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL"];
+        let elsewhere = elsewhere
+            .map(|name| said.text(name))
+            .into_iter()
+            .find(|url| !url.is_empty());
+        Ok(Self {
+            entry: EntryConfig::read(said),
+            audiences: said.list("OIDC_AUDIENCES"),
+            keys_url: elsewhere.and_then(|url| {
+                let pool = issuer.rsplit('/').next()?;
+                Some(format!(
+                    "{}/{pool}/.well-known/jwks.json",
+                    url.trim_end_matches('/')
+                ))
+            }),
+            cors_origins: said.list("CORS_ORIGINS"),
+            issuer,
         })
     }
 }
@@ -165,6 +236,12 @@ impl Variables<'_> {
 
     fn text(&self, name: &str) -> String {
         self.0(name).unwrap_or_default().trim().to_owned()
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let said = self.text(name);
+        let parts = said.split(',').map(|part| part.trim().to_owned());
+        parts.filter(|part| !part.is_empty()).collect()
     }
 
     fn number(&self, name: &str) -> Result<u32> {

@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        AttributeValue, CancellationReason, DeleteRequest, KeysAndAttributes, Put,
+        ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
     },
 };
 use bedrock_diy_core::{Code, Failure, error::Result, time::Timestamp};
@@ -33,7 +34,12 @@ const PASSING: [&str; 3] = [
 ];
 
 /// The attribute by which `DynamoDB` removes items, in seconds since 1970.
-const EXPIRY: &str = "ttl";
+pub(crate) const EXPIRY: &str = "ttl";
+
+/// Items that one `BatchGetItem` may ask for, and those that one `BatchWriteItem` may delete (Amazon `DynamoDB` API
+/// reference, 2026-11).
+const MOST_READ: usize = 100;
+const MOST_DELETED: usize = 25;
 
 /// What became of a transaction.
 #[derive(Debug)]
@@ -72,8 +78,12 @@ pub(crate) fn number(number: impl Into<i128>) -> AttributeValue {
 
 /// Has an item expire so many days after a moment.
 pub(crate) fn expires(item: &mut Item, from: Timestamp, days: u32) {
-    let seconds = from.millis().div_euclid(1_000) + i64::from(days) * 24 * 60 * 60;
-    item.insert(EXPIRY.to_owned(), number(seconds));
+    item.insert(EXPIRY.to_owned(), expiry(from, days));
+}
+
+/// What [`EXPIRY`] says of an item that is to go so many days after a moment.
+pub(crate) fn expiry(from: Timestamp, days: u32) -> AttributeValue {
+    number(from.millis().div_euclid(1_000) + i64::from(days) * 24 * 60 * 60)
 }
 
 /// A put as a part of a transaction.
@@ -140,6 +150,76 @@ pub(crate) async fn write(client: &Client, what: &str, items: Vec<TransactWriteI
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..=pause))).await;
         pause *= 2;
         tries += 1;
+    }
+}
+
+/// Reads items by their keys, in any order; those that are not there are left out. `what` is done by it.
+pub(crate) async fn read_all(client: &Client, what: &str, table: &str, keys: Vec<Item>) -> Result<Vec<Item>> {
+    let mut found = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(MOST_READ) {
+        let mut keys = keys.to_vec();
+        let mut pauses = Pauses::default();
+        while !keys.is_empty() {
+            let asked = keys.len();
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).build();
+            let wanted = wanted.map_err(|error| storage::corrupt("request", error))?;
+            let get = client.batch_get_item().request_items(table, wanted);
+            let got = get.send().await.map_err(|error| failure(what, &error))?;
+            found.extend(got.responses.unwrap_or_default().into_values().flatten());
+            let left = got.unprocessed_keys.unwrap_or_default().into_values().next();
+            keys = left.map(|left| left.keys).unwrap_or_default();
+            pauses.after(what, asked, keys.len()).await?;
+        }
+    }
+    Ok(found)
+}
+
+/// Deletes items by their keys; it does no harm where they are gone. `what` is done by it.
+pub(crate) async fn delete_all(client: &Client, what: &str, table: &str, keys: Vec<Item>) -> Result<()> {
+    for keys in keys.chunks(MOST_DELETED) {
+        let delete = |key: &Item| {
+            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+            let delete = delete.map_err(|error| storage::corrupt("request", error))?;
+            Ok(WriteRequest::builder().delete_request(delete).build())
+        };
+        let mut writes = keys.iter().map(delete).collect::<Result<Vec<_>>>()?;
+        let mut pauses = Pauses::default();
+        while !writes.is_empty() {
+            let asked = writes.len();
+            let write = client.batch_write_item().request_items(table, writes);
+            let written = write.send().await.map_err(|error| failure(what, &error))?;
+            let left = written.unprocessed_items.unwrap_or_default().into_values().next();
+            writes = left.unwrap_or_default();
+            pauses.after(what, asked, writes.len()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The pauses of a batch whose items a service does not come to, because it is throttled or the answer would be too
+/// large.
+#[derive(Debug, Default)]
+struct Pauses {
+    /// How often nothing at all was done.
+    idle: u32,
+}
+
+impl Pauses {
+    /// Waits before what is `left` of what was asked is asked for again. Fails where nothing is done any more.
+    async fn after(&mut self, what: &str, asked: usize, left: usize) -> Result<()> {
+        if left < asked {
+            self.idle = 0;
+            return Ok(());
+        }
+        self.idle += 1;
+        if self.idle == TRIES {
+            return Err(unavailable(format!(
+                "{what}: nothing of it was done {TRIES} times"
+            )));
+        }
+        let pause = FIRST_PAUSE_MILLIS << self.idle;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..=pause))).await;
+        Ok(())
     }
 }
 

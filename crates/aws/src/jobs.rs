@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::{
-    Client,
-    types::{KeysAndAttributes, TransactWriteItem},
-};
+use aws_sdk_dynamodb::{Client, types::TransactWriteItem};
 use bedrock_diy_core::{
     BatchId, Code, Failure, JobId, ProjectId,
     error::Result,
@@ -24,7 +21,7 @@ use crate::{
     history::DynamoHistory,
     memo::DynamoMemo,
     objects::S3Objects,
-    storage::{corrupt, failure},
+    storage::failure,
 };
 
 /// The sort key of the job itself; its stages are `STAGE#0001` …, its events `EVENT#00000001` ….
@@ -112,7 +109,7 @@ impl DynamoJobs {
             items.push(self.memo.put(entry, now)?);
         }
         if let Some(exchange) = change.exchange.take() {
-            items.push(self.history.put(&change.job.job_id, exchange).await?);
+            items.extend(self.history.put(&change.job.job_id, exchange).await?);
         }
         Ok(items)
     }
@@ -224,6 +221,10 @@ impl Jobs for DynamoJobs {
     }
 }
 
+/// What sorts before and after every moment.
+const BEFORE_ALL: &str = "0";
+const AFTER_ALL: &str = "~";
+
 #[async_trait]
 impl JobIndex for DynamoJobs {
     /// The index has the jobs' ids and statuses alone; the jobs themselves are read by their ids. With a status,
@@ -233,6 +234,19 @@ impl JobIndex for DynamoJobs {
             Some(batch) => ("byBatch", "projectBatch", batch_key(&filter.project, batch)),
             None => ("byProject", "projectId", filter.project.to_string()),
         };
+        // Moments are text that sorts as they do; both ends are within.
+        let first = filter
+            .from
+            .map_or_else(|| BEFORE_ALL.to_owned(), |from| from.to_string());
+        let last = filter
+            .to
+            .map_or_else(|| AFTER_ALL.to_owned(), |to| to.plus_millis(-1).to_string());
+        if first > last {
+            return Ok(Page {
+                items: Vec::new(),
+                next: None,
+            });
+        }
         let mut from = match &page.cursor {
             Some(cursor) => Some(start_after(cursor, attribute, &value)?),
             None => None,
@@ -242,8 +256,12 @@ impl JobIndex for DynamoJobs {
             let wanted = page.limit - ids.len();
             let query = self.client.query().table_name(&self.table).index_name(index);
             let query = query
-                .key_condition_expression(format!("{attribute} = :value"))
+                .key_condition_expression(format!(
+                    "{attribute} = :value AND acceptedAt BETWEEN :from AND :to"
+                ))
                 .expression_attribute_values(":value", text(&value))
+                .expression_attribute_values(":from", text(&first))
+                .expression_attribute_values(":to", text(&last))
                 .set_filter_expression(filter.status.map(|_| "#status = :status".to_owned()))
                 .set_expression_attribute_names(
                     filter
@@ -278,34 +296,15 @@ impl JobIndex for DynamoJobs {
 impl DynamoJobs {
     /// Jobs by their ids, in this order; those that are gone meanwhile are left out.
     async fn read_all(&self, ids: Vec<JobId>) -> Result<Vec<Job>> {
+        let keys = ids.iter().map(|id| Self::key(id, JOB)).collect();
         let mut found = HashMap::new();
-        for ids in ids.chunks(MOST_KEYS) {
-            let mut keys: Vec<_> = ids.iter().map(|id| Self::key(id, JOB)).collect();
-            while !keys.is_empty() {
-                let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).build();
-                let wanted = wanted.map_err(|error| corrupt("request", error))?;
-                let got = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.table, wanted)
-                    .send()
-                    .await;
-                let got = got.map_err(|error| failure("reading jobs", &error))?;
-                for item in got.responses.unwrap_or_default().into_values().flatten() {
-                    let job: Job = dynamo::document("job", item)?;
-                    found.insert(job.job_id.clone(), job);
-                }
-                // What it did not come to is asked for again.
-                let left = got.unprocessed_keys.unwrap_or_default().into_values().next();
-                keys = left.map(|left| left.keys).unwrap_or_default();
-            }
+        for item in dynamo::read_all(&self.client, "reading jobs", &self.table, keys).await? {
+            let job: Job = dynamo::document("job", item)?;
+            found.insert(job.job_id.clone(), job);
         }
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 }
-
-/// Items that one `BatchGetItem` may ask for (Amazon `DynamoDB` API reference, 2026-11).
-const MOST_KEYS: usize = 100;
 
 fn batch_key(project: &ProjectId, batch: &BatchId) -> String {
     format!("{project}#{batch}")

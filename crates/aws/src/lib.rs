@@ -8,6 +8,8 @@
 //! | [`DynamoHistory`] | [`History`](bedrock_diy_core::ports::History) | `DynamoDB`; long texts in S3 |
 //! | [`DynamoProjects`] | [`Projects`](bedrock_diy_core::ports::Projects) | `DynamoDB`; what cards say in S3 |
 //! | [`DynamoQuota`] | [`ModelQuota`](bedrock_diy_core::ports::ModelQuota) | `DynamoDB` |
+//! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | `DynamoDB` |
+//! | [`ParameterStore`] | [`Secrets`](bedrock_diy_core::ports::Secrets) | Systems Manager |
 //! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
 //! | [`SqsQueue`] | [`Queue`](bedrock_diy_core::ports::Queue), [`Redelivery`](bedrock_diy_core::ports::Redelivery) | SQS |
 //! | [`StepFunctions`] | [`Executions`](bedrock_diy_core::ports::Executions) | Step Functions |
@@ -30,7 +32,8 @@
 //! | stage, from the memo | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `GetObject` the remembered output, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
 //! | finish | `GetItem` the job, `Query` its stages, `PutObject` the result, `TransactWriteItems`, `PutEvents` |
 //!
-//! Cards and pipeline revisions are immutable and read once by each process.
+//! Cards and pipeline revisions are immutable and read once by each process. With a session, each stage also
+//! makes a `Query` for its exchanges, and finish's transaction has two items more: the exchange, and the session's own.
 //!
 //! **Architecture Invariant:** no SDK type crosses a port, and each adapter maps its service's errors to
 //! [`Failure`](bedrock_diy_core::error::Failure) in one function. Nobody upstream looks at an SDK error.
@@ -51,6 +54,8 @@ mod executions;
 #[cfg(feature = "services")]
 mod history;
 #[cfg(feature = "services")]
+mod hooks;
+#[cfg(feature = "services")]
 mod jobs;
 #[cfg(feature = "services")]
 mod memo;
@@ -63,22 +68,29 @@ mod queue;
 #[cfg(feature = "services")]
 mod quota;
 #[cfg(feature = "services")]
+mod secrets;
+#[cfg(feature = "services")]
 mod storage;
 #[cfg(feature = "services")]
 mod trace;
+#[cfg(feature = "services")]
+mod uploads;
 
 #[cfg(feature = "services")]
 pub use self::{
     bus::{EventBridge, SOURCE},
     clock::SystemClock,
-    config::{Buckets, Config, IntakeConfig, Tables},
+    config::{ApiConfig, Buckets, Config, EntryConfig, IntakeConfig, Tables},
     executions::StepFunctions,
     history::DynamoHistory,
+    hooks::DynamoHooks,
     jobs::DynamoJobs,
     memo::DynamoMemo,
     objects::S3Objects,
     projects::DynamoProjects,
     queue::SqsQueue,
     quota::DynamoQuota,
+    secrets::ParameterStore,
+    uploads::S3Uploads,
 };
 pub use bedrock::Bedrock;

@@ -55,6 +55,20 @@ impl S3Objects {
         Ok(Vec::from(bytes.into_bytes()))
     }
 
+    /// Deletes an object, the version that is meant and what anybody sees of its key. It does no harm where it is
+    /// gone. Other versions of it expire with the bucket's.
+    pub(crate) async fn delete(&self, object: &ObjectRef) -> Result<()> {
+        let bucket = self.buckets.name(object.bucket);
+        let what = format!("deleting {bucket}/{}", object.key);
+        let delete = || self.client.delete_object().bucket(bucket).key(&object.key);
+        if let Some(version) = &object.version {
+            let deleted = delete().version_id(version).send().await;
+            deleted.map_err(|error| failure(&what, &error))?;
+        }
+        let deleted = delete().send().await;
+        deleted.map(drop).map_err(|error| failure(&what, &error))
+    }
+
     /// Stores a text at its place, and returns the reference that names its version.
     pub(crate) async fn put_text(&self, place: &ObjectRef, text: String) -> Result<ObjectRef> {
         self.put(place.bucket, &place.key, text.into_bytes()).await

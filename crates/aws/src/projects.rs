@@ -1,5 +1,8 @@
 //! Projects and cards in `DynamoDB`; what cards say in S3, a revision a version.
 
+mod listing;
+mod members;
+
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use async_trait::async_trait;
@@ -16,7 +19,6 @@ use bedrock_diy_core::{
     ports::{Projects, Saved},
     project::Project,
     text::sha256_hex,
-    time::Timestamp,
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -181,8 +183,14 @@ impl DynamoProjects {
                 .expression_attribute_names(format!("#{place}"), name)
                 .expression_attribute_values(format!(":{place}"), value);
         }
+        // An update leaves alone what it does not name: a card that comes back sheds its end by name.
+        let removal = if card.version > FIRST && !card.is_deleted() {
+            " REMOVE deletedAt"
+        } else {
+            ""
+        };
         let update = update
-            .update_expression(format!("SET {}", assignments.join(", ")))
+            .update_expression(format!("SET {}{removal}", assignments.join(", ")))
             .build();
         let update = update.map_err(|error| corrupt("request", error))?;
         Ok(TransactWriteItem::builder().update(update).build())
@@ -196,46 +204,8 @@ impl Projects for DynamoProjects {
         self.get("project", &self.config.tables.projects, key).await
     }
 
-    async fn projects(&self, owner: Option<&str>, page: &PageRequest) -> Result<Page<Project>> {
-        let limit = i32::try_from(page.limit).unwrap_or(i32::MAX);
-        let table = &self.config.tables.projects;
-        let (items, last) = if let Some(owner) = owner {
-            let query = self.client.query().table_name(table).index_name("byOwner");
-            let query = query
-                .key_condition_expression("#owner = :owner")
-                // A reserved word.
-                .expression_attribute_names("#owner", "owner")
-                .expression_attribute_values(":owner", text(owner))
-                .scan_index_forward(false)
-                .limit(limit)
-                .set_exclusive_start_key(start_after(page, Some(owner))?);
-            let found = query
-                .send()
-                .await
-                .map_err(|error| failure("listing projects", &error))?;
-            (found.items, found.last_evaluated_key)
-        } else {
-            // All of them: for administrators, and on no article's way.
-            let scan = self.client.scan().table_name(table).limit(limit);
-            let scan = scan.set_exclusive_start_key(start_after(page, None)?);
-            let found = scan
-                .send()
-                .await
-                .map_err(|error| failure("listing projects", &error))?;
-            (found.items, found.last_evaluated_key)
-        };
-        let string = |key: &Item, name: &str| key.get(name).and_then(|value| value.as_s().ok()).cloned();
-        Ok(Page {
-            items: items
-                .unwrap_or_default()
-                .into_iter()
-                .map(|item| dynamo::document("project", item))
-                .collect::<Result<_>>()?,
-            next: last.and_then(|key| {
-                let at = string(&key, "createdAt").unwrap_or_default();
-                Some(format!("{at}~{}", string(&key, "projectId")?))
-            }),
-        })
+    async fn projects(&self, member: Option<&str>, page: &PageRequest) -> Result<Page<Project>> {
+        self.list(member, page).await
     }
 
     async fn card_revisions(
@@ -322,16 +292,17 @@ impl Projects for DynamoProjects {
             .await
     }
 
-    async fn put_project(&self, project: &Project) -> Result<Saved> {
+    async fn put_project(&self, project: &Project, before: Option<&Project>) -> Result<Saved> {
         let item = dynamo::item("project", project)?;
         let table = &self.config.tables.projects;
-        let put = if project.version <= FIRST {
-            put_if(table, item, "attribute_not_exists(projectId)", [])
-        } else {
-            let expected = number(project.version - 1);
-            put_if(table, item, IS_READ, [(":expected", expected)])
+        let put = match before {
+            None => put_if(table, item, "attribute_not_exists(projectId)", [])?,
+            Some(before) => put_if(table, item, IS_READ, [(":expected", number(before.version))])?,
         };
-        match dynamo::write(&self.client, "storing a project", vec![put?]).await? {
+        // The project first: it is the one that anything can stand against.
+        let mut items = vec![put];
+        items.extend(members::changes(table, before, project)?);
+        match dynamo::write(&self.client, "storing a project", items).await? {
             Written::All => Ok(Saved::Done),
             Written::Nothing(standing) => is_ours("project", standing, project),
         }
@@ -427,23 +398,6 @@ impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
-}
-
-/// Where a page of projects begins: after the last one of the page before, as the table or its index by owner has
-/// it.
-fn start_after(page: &PageRequest, owner: Option<&str>) -> Result<Option<Item>> {
-    let Some(cursor) = page.cursor.as_deref() else {
-        return Ok(None);
-    };
-    let (at, project) = cursor.split_once('~').ok_or_else(|| no_page("projects"))?;
-    let project = ProjectId::new(project).map_err(|_| no_page("projects"))?;
-    let mut key = Item::from([("projectId".to_owned(), text(project.as_str()))]);
-    if let Some(owner) = owner {
-        let at: Timestamp = at.parse().map_err(|_| no_page("projects"))?;
-        key.insert("owner".to_owned(), text(owner));
-        key.insert("createdAt".to_owned(), text(at.to_string()));
-    }
-    Ok(Some(key))
 }
 
 fn no_page(of: &str) -> Failure {

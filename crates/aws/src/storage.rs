@@ -11,8 +11,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bedrock_diy_core::{Code, Failure};
 
 /// Names that services give to a passing state of theirs, and that the SDK's own lists do not have
-/// (API references of `DynamoDB`, `EventBridge`, Step Functions, Amazon S3 and Amazon SQS, 2026-11).
-const PASSING: [&str; 11] = [
+/// (API references of `DynamoDB`, `EventBridge`, Step Functions, Amazon S3, Amazon SQS and
+/// AWS Systems Manager, 2026-11).
+const PASSING: [&str; 12] = [
     "ConcurrentExecutionExceeded",
     "ConcurrentModificationException",
     "ExecutionLimitExceeded",
@@ -23,6 +24,7 @@ const PASSING: [&str; 11] = [
     "KmsThrottled",
     "LimitExceededException",
     "OperationAborted",
+    "TooManyUpdates",
     "TransactionInProgressException",
 ];
 

@@ -243,7 +243,7 @@ mod tests {
             unreachable!("intake reads no pipeline")
         }
 
-        async fn put_project(&self, _: &Project) -> Result<Saved> {
+        async fn put_project(&self, _: &Project, _: Option<&Project>) -> Result<Saved> {
             unreachable!("intake stores no project")
         }
 

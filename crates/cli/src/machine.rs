@@ -11,8 +11,9 @@ use bedrock_diy_core::{
     ports::Model,
 };
 use bedrock_diy_embedded::{
-    ConcurrencyLimit, DataFolder, Database, EmbeddedBus, ExecutionStore, MemoryQuota, SqliteHistory,
-    SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue, SystemClock, Turns,
+    ConcurrencyLimit, DataFolder, Database, EmbeddedBus, ExecutionStore, FileSecrets, MemoryQuota,
+    SqliteHistory, SqliteHooks, SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue,
+    SystemClock, Turns,
     engine::{Engine, FailedExecution, OnFailed, StateMachine, TaskError, TaskHandler, TaskOutcome},
 };
 use bedrock_diy_finish::{Ended, Finish};
@@ -57,6 +58,10 @@ pub struct Machine {
     pub executions: ExecutionStore,
     /// Who is told.
     pub bus: EmbeddedBus,
+    /// Inbound hooks.
+    pub hooks: SqliteHooks,
+    /// Their secrets.
+    pub secrets: FileSecrets,
     /// What is known about models.
     pub catalogue: Arc<Catalogue>,
 }
@@ -75,6 +80,8 @@ impl Machine {
             jobs: SqliteJobs::new(database.clone(), objects.clone(), memo.clone()),
             executions: ExecutionStore::new(database.clone(), clock.clone()),
             bus: EmbeddedBus::new(database.clone()),
+            hooks: SqliteHooks::new(database.clone()),
+            secrets: FileSecrets::new(data.secrets()),
             objects,
             memo,
             queue,

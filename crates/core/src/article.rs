@@ -137,6 +137,12 @@ impl SubmittedPart {
     }
 }
 
+/// The key of an article that is dropped in the inbox.
+#[must_use]
+pub fn inbox_key(project: &crate::ProjectId, batch: &crate::BatchId, name: &str) -> String {
+    format!("inbox/{project}/{batch}/{name}")
+}
+
 /// The project, the batch and the name within it of an object in the inbox
 /// (`inbox/{projectId}/{batch}/{file}`; the file may lie in folders of its own).
 #[must_use]

@@ -143,6 +143,16 @@ impl Code {
         }
     }
 
+    /// Whether it is the project that has nothing to run: an article that comes in is accepted all the same,
+    /// and its job says why it failed.
+    #[must_use]
+    pub fn is_about_the_project(self) -> bool {
+        matches!(
+            self,
+            Self::ProjectNotFound | Self::ProjectInactive | Self::NoActiveCards
+        )
+    }
+
     /// What a user can do about it, as a sentence.
     #[must_use]
     pub fn remedy(self) -> &'static str {

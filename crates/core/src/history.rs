@@ -28,6 +28,20 @@ pub struct Exchange {
     pub processing_time: u64,
 }
 
+/// A session, as a list of them shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionSummary {
+    /// The session.
+    pub session_id: SessionId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// How many exchanges it has had; those that have expired are counted while the session lasts.
+    pub exchanges: u64,
+    /// When its newest exchange ended.
+    pub last_at: Timestamp,
+}
+
 /// The conversation that a session's last exchanges make, oldest first, at most
 /// [`crate::limits::HISTORY_MESSAGES`] messages.
 #[must_use]

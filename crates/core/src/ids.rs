@@ -99,6 +99,12 @@ id!(
     "job id",
     ulid_text
 );
+id!(
+    /// Names an inbound hook, and is the last part of its address: 26 characters of Crockford's base 32, as a ULID.
+    HookId,
+    "hook id",
+    ulid_text
+);
 
 impl JobId {
     /// The job of an article dropped in the inbox: the same object version is the same job, however
@@ -127,11 +133,16 @@ impl JobId {
         Self::derived(&["retry", job.as_str()])
     }
 
+    /// The job that runs the article of another one again with a pipeline revision: of one, once.
+    #[must_use]
+    pub fn of_rerun(job: &Self, pipeline: &str) -> Self {
+        Self::derived(&["rerun", job.as_str(), pipeline])
+    }
+
     /// A job id that nobody can derive, for submissions without an idempotency key.
     #[must_use]
     pub fn fresh(now: crate::time::Timestamp, randomness: u128) -> Self {
-        let millis = u64::try_from(now.millis()).unwrap_or(0);
-        Self(Ulid::from_parts(millis, randomness).to_string().into())
+        Self(fresh(now, randomness))
     }
 
     /// The first 128 bits of SHA-256 over the parts, each with its length in front, so that no two
@@ -147,6 +158,19 @@ impl JobId {
         bits.copy_from_slice(&digest[..16]);
         Self(Ulid::from(u128::from_be_bytes(bits)).to_string().into())
     }
+}
+
+impl HookId {
+    /// An id that nobody else has: 80 bits of it are the randomness's.
+    #[must_use]
+    pub fn fresh(now: crate::time::Timestamp, randomness: u128) -> Self {
+        Self(fresh(now, randomness))
+    }
+}
+
+fn fresh(now: crate::time::Timestamp, randomness: u128) -> Arc<str> {
+    let millis = u64::try_from(now.millis()).unwrap_or(0);
+    Ulid::from_parts(millis, randomness).to_string().into()
 }
 
 /// The id that a human name suggests: `Élan & Co. 2026` becomes `lan-co-2026`.

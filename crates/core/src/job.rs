@@ -13,7 +13,7 @@ use crate::{
     event::{Event, Fact, JobError},
     history::Exchange,
     ids::{BatchId, JobId, ProjectId, PromptId, SessionId},
-    intake::Lane,
+    intake::{Lane, Submission},
     model::Usage,
     pipeline::PipelineRevision,
     stage::{MemoEntry, StageRecord},
@@ -84,6 +84,7 @@ pub struct Job {
 
 /// Where a job stands. Moves down this list only, and ends at one of the last three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum JobStatus {
     /// It is known, once.
@@ -162,6 +163,23 @@ pub struct NewJob {
     pub fresh: bool,
     /// The job that it tries again.
     pub retry_of: Option<JobId>,
+}
+
+impl NewJob {
+    /// What a submission asks for.
+    #[must_use]
+    pub fn submitted(lane: Lane, submission: Submission) -> Self {
+        Self {
+            job_id: submission.job_id,
+            project_id: submission.project_id,
+            batch: submission.batch,
+            lane,
+            article: submission.article,
+            session_id: submission.session_id,
+            fresh: submission.fresh,
+            retry_of: submission.retry_of,
+        }
+    }
 }
 
 impl Job {

@@ -5,14 +5,20 @@
 //! random number. Time, ids and randomness come in as arguments, so that a rule can be tested by
 //! calling it. What must touch the world is a [port](ports), spoken in these types.
 
+pub mod access;
 pub mod article;
+pub mod ask;
 pub mod card;
 pub mod catalogue;
+pub mod changes;
+pub mod commands;
 pub mod cursor;
 pub mod delimit;
 pub mod error;
 pub mod event;
+pub mod fault;
 pub mod history;
+pub mod hook;
 pub mod ids;
 pub mod intake;
 pub mod job;
@@ -31,4 +37,4 @@ pub mod text;
 pub mod time;
 
 pub use error::{Class, Code, Failure};
-pub use ids::{BatchId, JobId, ProjectId, PromptId, SessionId};
+pub use ids::{BatchId, HookId, JobId, ProjectId, PromptId, SessionId};

@@ -40,6 +40,21 @@ pub const TITLE_BYTES: usize = 500;
 /// The most tags of a card.
 pub const TAGS: usize = 50;
 
+/// The longest description of a project, in bytes: some paragraphs. It is read with the project for each article.
+pub const DESCRIPTION_BYTES: usize = 4_000;
+
+/// The most members of a project. What a change of them writes is one transaction, which takes 100 items
+/// (`TransactWriteItems`, Amazon `DynamoDB` API reference, 2026-11).
+pub const MEMBERS: usize = 50;
+
+/// The longest subject of a caller, in bytes. An identity provider's are at most 255 ASCII characters (`OpenID`
+/// Connect Core 1.0, section 2).
+pub const SUBJECT_BYTES: usize = 256;
+
+/// The longest id of a model, an inference profile or a guardrail, in bytes: as an ARN, Bedrock takes up to 2,048
+/// characters (`Converse` and `GuardrailConfiguration`, Bedrock API reference, 2026-11).
+pub const MODEL_ID_BYTES: usize = 2_048;
+
 /// The most cards of a project. Each is a stage, and a stage costs 7 of the 25,000 history events that Step
 /// Functions allows an execution, 40 with every retry, and 9 more each time that it waits.
 pub const CARDS: usize = 100;
@@ -53,3 +68,30 @@ pub const PATIENCE_SECONDS: u64 = 8 * 60 * 60;
 /// (minijinja's fuel). Enough for the largest article twice over; a loop over a loop over a loop, or a
 /// text that doubles and doubles, ends before it hurts its neighbours.
 pub const TEMPLATE_FUEL: u64 = 2_000_000;
+
+/// The largest delivery to a hook, in bytes: what Lambda takes from API Gateway is 6 MB with everything around it
+/// (AWS Lambda quotas, 2026-11).
+pub const HOOK_BODY_BYTES: usize = 5_000_000;
+
+/// The most hooks of a project: more than anybody has CMSs, and few enough to be one list.
+pub const HOOKS: usize = 50;
+
+/// The most metadata that a hook takes out of a delivery.
+pub const HOOK_METADATA: usize = 50;
+
+/// How far the time that a delivery was signed at may be from ours, before or behind, in seconds: five minutes, as
+/// the libraries of Standard Webhooks have it.
+pub const HOOK_TOLERANCE_SECONDS: u64 = 5 * 60;
+
+/// The longest JSON Pointer of a hook, in bytes.
+pub const POINTER_BYTES: usize = 500;
+
+/// The longest name of a header, or of a piece of metadata, that a hook may say, in bytes.
+pub const HEADER_NAME_BYTES: usize = 100;
+
+/// The longest header that is looked into, in bytes: what most servers take. A signature has about 100.
+pub const HEADER_BYTES: usize = 8_192;
+
+/// The longest title or name that a delivery gives its article, in bytes, before it is cut: what a file's own title
+/// may have, too.
+pub const LABEL_BYTES: usize = 300;

@@ -102,6 +102,7 @@ pub enum StopReason {
 
 /// Tokens of one or several calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     /// Tokens read, without those that came from or went to the prompt cache.

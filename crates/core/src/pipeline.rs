@@ -6,6 +6,7 @@ use crate::{
     card::Card,
     error::{Code, Failure, Result},
     ids::{ProjectId, PromptId},
+    ports::Projects,
     project::{Project, ProjectStatus, Settings},
     text::sha256_hex,
 };
@@ -36,18 +37,46 @@ pub struct PipelineCard {
 }
 
 impl PipelineRevision {
+    /// What the project runs now, kept so that jobs can name it.
+    ///
+    /// Fails as [`PipelineRevision::pin`] does, and with [`Code::ProjectNotFound`] for a project that is not
+    /// there.
+    pub async fn current(
+        projects: &dyn Projects,
+        project_id: &ProjectId,
+        default_model: &str,
+    ) -> Result<Self> {
+        let project = projects.project(project_id).await?.ok_or_else(|| {
+            Failure::new(Code::ProjectNotFound, format!("there is no project {project_id}"))
+        })?;
+        let cards = projects.cards(project_id).await?;
+        let pipeline = Self::pin(&project, &cards, default_model)?;
+        projects.keep_pipeline(&pipeline).await?;
+        Ok(pipeline)
+    }
+
     /// Pins what the project runs today. `default_model` is for projects that name none: what a job
     /// runs on is decided when it is accepted, not by whoever happens to run it.
     ///
-    /// Fails with [`Code::ProjectInactive`] or [`Code::NoActiveCards`].
+    /// Fails with [`Code::ProjectNotFound`] for a deleted project, with [`Code::ProjectInactive`] or
+    /// [`Code::NoActiveCards`].
     pub fn pin(project: &Project, cards: &[Card], default_model: &str) -> Result<Self> {
+        if project.is_deleted() {
+            return Err(Failure::new(
+                Code::ProjectNotFound,
+                format!("the project {} was deleted", project.project_id),
+            ));
+        }
         if project.status == ProjectStatus::Inactive {
             return Err(Failure::new(
                 Code::ProjectInactive,
                 format!("the project {} is inactive", project.project_id),
             ));
         }
-        let mut active: Vec<_> = cards.iter().filter(|card| card.is_active).collect();
+        let mut active: Vec<_> = cards
+            .iter()
+            .filter(|card| card.is_active && !card.is_deleted())
+            .collect();
         if active.is_empty() {
             return Err(Failure::new(
                 Code::NoActiveCards,
@@ -104,5 +133,61 @@ impl PipelineRevision {
             )
         })?;
         Ok(sha256_hex(&json))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn project() -> Project {
+        Project {
+            project_id: ProjectId::new("news").unwrap(),
+            name: "News".into(),
+            description: String::new(),
+            owner: "somebody".into(),
+            members: Vec::new(),
+            status: ProjectStatus::Active,
+            settings: Settings::default(),
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            deleted_at: None,
+            version: 1,
+        }
+    }
+
+    fn card(id: &str) -> Card {
+        Card {
+            project_id: project().project_id,
+            prompt_id: PromptId::new(id).unwrap(),
+            step_order: 1,
+            is_active: true,
+            revision: 1,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            deleted_at: None,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn what_was_deleted_never_runs() {
+        let deleted = Card {
+            deleted_at: Some(Timestamp::default()),
+            ..card("deleted")
+        };
+        let pinned = PipelineRevision::pin(&project(), &[deleted.clone(), card("facts")], "model").unwrap();
+        let cards: Vec<_> = pinned.cards.iter().map(|card| card.prompt_id.as_str()).collect();
+        assert_eq!(cards, ["facts"]);
+        let refused = |project: &Project, cards: &[Card]| {
+            PipelineRevision::pin(project, cards, "model").unwrap_err().code
+        };
+        assert_eq!(refused(&project(), &[deleted]), Code::NoActiveCards);
+        let gone = Project {
+            deleted_at: Some(Timestamp::default()),
+            ..project()
+        };
+        assert_eq!(refused(&gone, &[card("facts")]), Code::ProjectNotFound);
     }
 }

@@ -8,18 +8,24 @@
 
 mod clock;
 mod history;
+mod hooks;
+mod identity;
 mod jobs;
 mod memo;
 mod messaging;
 mod model;
 mod objects;
 mod projects;
+mod uploads;
 
 pub use clock::Clock;
 pub use history::History;
+pub use hooks::{Hooks, SecretName, Secrets};
+pub use identity::Identity;
 pub use jobs::{Accepted, Applied, JobFilter, JobIndex, Jobs};
 pub use memo::Memo;
 pub use messaging::{Bus, Executions, Queue, Redelivery};
 pub use model::{DeltaSink, Model, ModelQuota};
 pub use objects::Objects;
 pub use projects::{Projects, Saved};
+pub use uploads::{UploadTicket, Uploads};

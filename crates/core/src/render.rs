@@ -108,39 +108,25 @@ impl Template {
     }
 
     /// Checks that the template asks for nothing that can't be there; `names` are the project's
-    /// cards. Fails with [`Code::TemplateInvalid`], naming the variable and what there is.
+    /// cards. Fails with [`Code::TemplateInvalid`], naming the first such variable and what there is.
     pub fn check(&self, names: &[PromptId]) -> Result<()> {
+        match self.faults(names)?.into_iter().next() {
+            Some(first) => Err(Failure::new(Code::TemplateInvalid, first)),
+            None => Ok(()),
+        }
+    }
+
+    /// A sentence about each variable that can't be there; `names` are the project's cards.
+    pub fn faults(&self, names: &[PromptId]) -> Result<Vec<String>> {
+        let mut faults = Vec::new();
         for path in self.variables()? {
-            let unknown = |hint: &str| {
-                Err(Failure::new(
-                    Code::TemplateInvalid,
-                    format!("the template uses `{path}`, which does not exist: {hint}"),
-                ))
-            };
-            let mut parts = path.split('.');
-            match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
-                ("article" | "previous" | "meta" | "stages", None, _) | ("meta", Some(_), _) => {}
-                ("article" | "previous", Some(_), _) => {
-                    return unknown(
-                        "it is a text without fields; title, language and the like are in `meta`",
-                    );
-                }
-                ("stages", Some(name), field) => {
-                    if !names
-                        .iter()
-                        .any(|id| variable_name(id) == name || id.as_str() == name)
-                    {
-                        let known: Vec<_> = names.iter().map(variable_name).collect();
-                        return unknown(&format!("the cards of this project are {}", known.join(", ")));
-                    }
-                    if field.is_some_and(|field| field != "output") {
-                        return unknown(&format!("a stage has `stages.{name}.output` and nothing else"));
-                    }
-                }
-                _ => return unknown("there are `article`, `previous`, `stages.<name>.output` and `meta.*`"),
+            if let Some(hint) = unknown(&path, names) {
+                faults.push(format!(
+                    "the template uses `{path}`, which does not exist: {hint}"
+                ));
             }
         }
-        Ok(())
+        Ok(faults)
     }
 
     /// Which texts it asks for.
@@ -178,6 +164,28 @@ impl Template {
             .collect();
         paths.sort();
         Ok(paths)
+    }
+}
+
+/// What there is in place of a variable that can't be there.
+fn unknown(path: &str, names: &[PromptId]) -> Option<String> {
+    let mut parts = path.split('.');
+    match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
+        ("article" | "previous" | "meta" | "stages", None, _) | ("meta", Some(_), _) => None,
+        ("article" | "previous", Some(_), _) => {
+            Some("it is a text without fields; title, language and the like are in `meta`".into())
+        }
+        ("stages", Some(name), field) => {
+            let is_meant = |id: &PromptId| variable_name(id) == name || id.as_str() == name;
+            if !names.iter().any(is_meant) {
+                let known: Vec<_> = names.iter().map(variable_name).collect();
+                return Some(format!("the cards of this project are {}", known.join(", ")));
+            }
+            field
+                .is_some_and(|field| field != "output")
+                .then(|| format!("a stage has `stages.{name}.output` and nothing else"))
+        }
+        _ => Some("there are `article`, `previous`, `stages.<name>.output` and `meta.*`".into()),
     }
 }
 

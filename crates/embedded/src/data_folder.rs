@@ -14,6 +14,7 @@ use crate::objects;
 /// bedrock-diy.sqlite    projects, cards, jobs, events, memo, queues, short texts
 /// objects/ab/abcdef…    longer texts and files, by their SHA-256
 /// objects/unfinished/…    those that are being written
+/// secrets/…            what hooks and CMSs share, for the folder's owner alone
 /// inbox/{projectId}/{batch}/…    drop articles here while `bedrock-diy serve` runs
 /// lock                  held by the one process that works jobs
 /// ```
@@ -48,6 +49,12 @@ impl DataFolder {
         self.0.join("objects")
     }
 
+    /// Where secrets lie.
+    #[must_use]
+    pub fn secrets(&self) -> PathBuf {
+        self.0.join("secrets")
+    }
+
     /// Where articles are dropped.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {
@@ -65,8 +72,10 @@ impl DataFolder {
             Ok(()) => {
                 // Only the lock's holder stores files, and this one has not begun. What stays takes room
                 // and does no harm.
-                if let Err(error) = objects::remove_unfinished(&self.objects()) {
-                    tracing::warn!(%error, "unfinished files of an earlier process could not be removed");
+                for folder in [self.objects(), self.secrets()] {
+                    if let Err(error) = objects::remove_unfinished(&folder) {
+                        tracing::warn!(%error, "unfinished files of an earlier process could not be removed");
+                    }
                 }
                 Ok(DataFolderLock(file))
             }

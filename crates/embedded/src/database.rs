@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The layout of the tables; a data folder of another one is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// More than this many writes in one transaction would make the first one wait for the last.
 const GROUP: usize = 1_024;

@@ -10,6 +10,7 @@ use bedrock_diy_core::{
     page::{Page, PageRequest},
     ports::{Accepted, Applied, JobFilter, JobIndex, Jobs},
     stage::StageRecord,
+    time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
@@ -40,6 +41,10 @@ pub struct RowFilter {
     pub batch: Option<BatchId>,
     /// In this status.
     pub status: Option<JobStatus>,
+    /// Accepted at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Accepted before this moment.
+    pub to: Option<Timestamp>,
     /// Only jobs older than the one with this row number: the last row of the page before.
     pub before: Option<i64>,
     /// At most so many.
@@ -82,6 +87,15 @@ impl SqliteJobs {
         if let Some(status) = filter.status {
             conditions.push("status = ?");
             values.push(Box::new(status.as_str()));
+        }
+        // Moments are text that sorts as they do.
+        if let Some(from) = filter.from {
+            conditions.push("document ->> 'acceptedAt' >= ?");
+            values.push(Box::new(from.to_string()));
+        }
+        if let Some(to) = filter.to {
+            conditions.push("document ->> 'acceptedAt' < ?");
+            values.push(Box::new(to.to_string()));
         }
         if let Some(before) = filter.before {
             conditions.push("seq < ?");
@@ -157,6 +171,8 @@ impl JobIndex for SqliteJobs {
             project: Some(filter.project.clone()),
             batch: filter.batch.clone(),
             status: filter.status,
+            from: filter.from,
+            to: filter.to,
             before,
             // One more says whether there is another page.
             limit: page.limit.saturating_add(1),

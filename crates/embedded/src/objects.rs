@@ -280,7 +280,7 @@ fn file_path(files: &Path, name: &str) -> PathBuf {
 }
 
 /// Where a file lies until it is whole.
-const UNFINISHED: &str = "unfinished";
+pub(crate) const UNFINISHED: &str = "unfinished";
 
 /// Stores a file so that it is whole or not there, also after a power cut: written elsewhere, synced,
 /// renamed, and the folder synced.
@@ -336,7 +336,9 @@ fn not_found(key: &str) -> Failure {
 }
 
 /// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Failure::new(Code::InternalError, format!("file work ended early: {error}")))?

@@ -12,6 +12,7 @@ use bedrock_diy_core::{
     pipeline::PipelineRevision,
     ports::{Projects, Saved},
     project::Project,
+    time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Params};
 use serde::de::DeserializeOwned;
@@ -74,19 +75,21 @@ impl Projects for SqliteProjects {
         )
     }
 
-    async fn projects(&self, owner: Option<&str>, page: &PageRequest) -> Result<Page<Project>> {
+    async fn projects(&self, member: Option<&str>, page: &PageRequest) -> Result<Page<Project>> {
         // A moment may be that of several projects: their ids say which of them came last.
         let (at, id) = match page.cursor.as_deref() {
-            Some(cursor) => cursor.split_once('~').ok_or_else(|| no_page("projects"))?,
-            None => (AFTER_ALL, ""),
+            Some(cursor) => place_after(cursor).ok_or_else(|| no_page("projects"))?,
+            None => (AFTER_ALL.to_owned(), String::new()),
         };
         let found: Vec<Project> = self.select_all(
             "project",
             "SELECT document FROM projects
-             WHERE (?1 IS NULL OR document ->> 'owner' = ?1)
+             WHERE document ->> 'deletedAt' IS NULL
+               AND (?1 IS NULL OR document ->> 'owner' = ?1
+                    OR EXISTS (SELECT 1 FROM json_each(document, '$.members') WHERE value = ?1))
                AND (document ->> 'createdAt', project_id) < (?2, ?3)
              ORDER BY document ->> 'createdAt' DESC, project_id DESC LIMIT ?4",
-            (owner, at, id, page.limit.saturating_add(1)),
+            (member, at, id, page.limit.saturating_add(1)),
         )?;
         Ok(page_of(found, page.limit, |last| {
             format!("{}~{}", last.created_at, last.project_id)
@@ -148,23 +151,34 @@ impl Projects for SqliteProjects {
         )
     }
 
-    async fn put_project(&self, project: &Project) -> Result<Saved> {
-        let (id, version) = (project.project_id.as_str().to_owned(), project.version);
+    async fn put_project(&self, project: &Project, before: Option<&Project>) -> Result<Saved> {
+        let id = project.project_id.as_str().to_owned();
+        let expected = before.map(|before| before.version);
         let document = to_json("project", project)?;
         self.database
             .write(move |connection| {
-                let stored = if version <= FIRST {
-                    connection.execute(
+                let stored = match expected {
+                    None => connection.execute(
                         "INSERT INTO projects VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                         (&id, &document),
-                    )
-                } else {
-                    connection.execute(
+                    ),
+                    Some(version) => connection.execute(
                         "UPDATE projects SET document = ?2 WHERE project_id = ?1 AND document ->> 'version' = ?3",
-                        (&id, &document, version - 1),
-                    )
+                        (&id, &document, version),
+                    ),
                 };
-                stored.map(saved).map_err(|error| failure(&error))
+                if stored.map_err(|error| failure(&error))? == 1 {
+                    return Ok(Saved::Done);
+                }
+                // What stands against it may be what was to be stored: a first try of the same.
+                connection
+                    .query_row(
+                        "SELECT count(*) FROM projects WHERE project_id = ?1 AND document = ?2",
+                        (&id, &document),
+                        |row| row.get(0),
+                    )
+                    .map(saved)
+                    .map_err(|error| failure(&error))
             })
             .await
     }
@@ -247,8 +261,16 @@ impl Projects for SqliteProjects {
 /// A moment after all that RFC 3339 can say.
 const AFTER_ALL: &str = "~";
 
+/// Where a page of projects begins: after a project that was made at a moment, as its document says it.
+fn place_after(cursor: &str) -> Option<(String, String)> {
+    let (at, project) = cursor.split_once('~')?;
+    let at: Timestamp = at.parse().ok()?;
+    let project = ProjectId::new(project).ok()?;
+    Some((at.to_string(), project.into()))
+}
+
 /// A page of so many items, where one more was asked for.
-fn page_of<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
+pub(crate) fn page_of<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
     let more = items.len() > limit;
     items.truncate(limit);
     Page {
@@ -257,7 +279,7 @@ fn page_of<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) ->
     }
 }
 
-fn no_page(of: &str) -> Failure {
+pub(crate) fn no_page(of: &str) -> Failure {
     Failure::new(Code::InvalidRequest, format!("there is no such page of {of}"))
 }
 

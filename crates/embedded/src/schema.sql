@@ -92,6 +92,23 @@ CREATE TABLE chat_history (
     PRIMARY KEY (project_id, session_id, timestamp)
 ) WITHOUT ROWID;
 
+-- One row a session, so that a list of them need not count exchanges.
+CREATE TABLE chat_sessions (
+    project_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    exchanges  INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    PRIMARY KEY (project_id, session_id)
+) WITHOUT ROWID;
+CREATE INDEX chat_sessions_by_time ON chat_sessions (project_id, last_at, session_id);
+
+CREATE TABLE hooks (
+    hook_id    TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    document   TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX hooks_by_project ON hooks (project_id, hook_id);
+
 -- Each lane has its own order of waking: a live execution is found without passing the bulk ones.
 CREATE TABLE executions (
     seq      INTEGER PRIMARY KEY,

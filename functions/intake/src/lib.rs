@@ -14,7 +14,7 @@ use bedrock_diy_core::{
     BatchId, Code, Failure, JobId, ProjectId,
     article::{self, Article, ArticleMeta, Bucket, ObjectRef, SubmittedPart},
     error::Result,
-    intake::{Drop, IntakeMessage, Lane, Submission},
+    intake::{Drop, IntakeMessage, Lane},
     job::{Change, Job, JobStatus, NewJob},
     limits,
     pipeline::PipelineRevision,
@@ -49,7 +49,7 @@ impl Intake {
         match message {
             IntakeMessage::Drop(drop) => self.take_drop(lane, drop).await,
             IntakeMessage::Submission(submission) => {
-                Ok(vec![self.accept(submitted(lane, *submission)).await?])
+                Ok(vec![self.accept(NewJob::submitted(lane, *submission)).await?])
             }
         }
     }
@@ -58,7 +58,7 @@ impl Intake {
     /// says why, although nothing runs for it.
     pub async fn give_up(&self, lane: Lane, message: IntakeMessage, failure: &Failure) -> Result<()> {
         let new = match message {
-            IntakeMessage::Submission(submission) => submitted(lane, *submission),
+            IntakeMessage::Submission(submission) => NewJob::submitted(lane, *submission),
             IntakeMessage::Drop(drop) => {
                 let Ok((project_id, batch, name)) = parse_key(&drop.object.key) else {
                     return Ok(());
@@ -145,11 +145,12 @@ impl Intake {
     }
 
     async fn accept(&self, new: NewJob) -> Result<JobId> {
-        let pipeline = match self.pipeline(&new.project_id).await {
-            // The article is not lost: its job says what is wrong with the project.
-            Err(failure) if !is_about_the_project(failure.code) => return Err(failure),
-            pipeline => pipeline,
-        };
+        let pipeline =
+            match PipelineRevision::current(&*self.projects, &new.project_id, &self.default_model).await {
+                // The article is not lost: its job says what is wrong with the project.
+                Err(failure) if !failure.code.is_about_the_project() => return Err(failure),
+                pipeline => pipeline,
+            };
         let pipeline = pipeline.as_ref().map_err(Clone::clone);
         self.settle(Job::accept(new, pipeline, self.clock.now())).await
     }
@@ -186,17 +187,6 @@ impl Intake {
             self.executions.start(&job.job_id, job.lane).await?;
         }
         Ok(job.job_id)
-    }
-
-    /// What the project runs now.
-    async fn pipeline(&self, project_id: &ProjectId) -> Result<PipelineRevision> {
-        let project = self.projects.project(project_id).await?.ok_or_else(|| {
-            Failure::new(Code::ProjectNotFound, format!("there is no project {project_id}"))
-        })?;
-        let cards = self.projects.cards(project_id).await?;
-        let pipeline = PipelineRevision::pin(&project, &cards, &self.default_model)?;
-        self.projects.keep_pipeline(&pipeline).await?;
-        Ok(pipeline)
     }
 }
 
@@ -266,19 +256,6 @@ fn dropped(lane: Lane, project_id: &ProjectId, batch: &BatchId, article: Article
     }
 }
 
-fn submitted(lane: Lane, submission: Submission) -> NewJob {
-    NewJob {
-        job_id: submission.job_id,
-        project_id: submission.project_id,
-        batch: submission.batch,
-        lane,
-        article: submission.article,
-        session_id: submission.session_id,
-        fresh: submission.fresh,
-        retry_of: submission.retry_of,
-    }
-}
-
 fn parse_key(key: &str) -> Result<(ProjectId, BatchId, &str)> {
     let (project, batch, name) = article::parse_inbox_key(key).ok_or_else(|| {
         Failure::new(
@@ -293,13 +270,6 @@ fn parse_key(key: &str) -> Result<(ProjectId, BatchId, &str)> {
 
 fn version(object: &ObjectRef) -> &str {
     object.version.as_deref().unwrap_or_default()
-}
-
-fn is_about_the_project(code: Code) -> bool {
-    matches!(
-        code,
-        Code::ProjectNotFound | Code::ProjectInactive | Code::NoActiveCards
-    )
 }
 
 fn code_of(error: &articles::ReadError) -> Code {

@@ -11,15 +11,15 @@ async fn main() -> Result<(), Error> {
         projects: deployment.projects(),
         jobs: deployment.jobs(),
         objects: deployment.objects(),
-        executions: deployment.executions(&config),
+        executions: deployment.executions(&config.entry),
         bus: deployment.bus(),
         clock: deployment.clock(),
-        default_model: config.default_model.clone(),
+        default_model: config.entry.default_model.clone(),
     };
     let batches = Batches {
         intake,
-        redelivery: deployment.queue(&config),
-        live_queue: config.live_queue.clone(),
+        redelivery: deployment.queue(&config.entry),
+        live_queue: config.entry.live_queue.clone(),
         max_receives: config.max_receives,
     };
     run(|event| batches.handle(event)).await

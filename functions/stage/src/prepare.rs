@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bedrock_diy_core::{
     Code, Failure, PromptId,
     article::{self, Bucket, ObjectRef},
+    ask::Asking,
     card::CardInput,
     error::Result,
     history,
@@ -12,7 +13,7 @@ use bedrock_diy_core::{
     limits, memo,
     model::ModelRequest,
     pipeline::PipelineRevision,
-    render::{self, Needs, Variables},
+    render::{Needs, Variables},
 };
 
 use crate::{Stage, cards::Card};
@@ -69,17 +70,13 @@ impl Stage {
             .cards
             .card(&*self.ports.projects, &job.project_id, pipeline.card(stage)?)
             .await?;
-        let model = card
-            .settings()
-            .model
-            .clone()
-            .or_else(|| pipeline.settings.model.clone())
-            .ok_or_else(|| {
-                Failure::new(
-                    Code::ModelNotFound,
-                    format!("no model is named for the card {}", card.prompt_id()),
-                )
-            })?;
+        let model = Asking {
+            prompt_id: card.prompt_id(),
+            card: card.settings(),
+            project: &pipeline.settings,
+            stage,
+        }
+        .model()?;
         Ok(Pinned {
             pipeline,
             card,
@@ -89,43 +86,20 @@ impl Stage {
 
     /// Renders the stage and checks that it fits the model, before anything is paid.
     pub(crate) async fn prepare(&self, job: &Job, stage: u32) -> Result<Prepared> {
-        let Pinned {
-            pipeline,
-            card,
-            model,
-        } = self.pinned(job, stage).await?;
+        let Pinned { pipeline, card, .. } = self.pinned(job, stage).await?;
         let next_card = pipeline.card(stage + 1).ok().map(|card| card.prompt_id.clone());
-        let (said, settings) = (card.settings(), &pipeline.settings);
-        let parameters = self
-            .catalogue
-            .parameters(&model, &said.parameters.or(&settings.parameters))?;
-        let input = said.input.unwrap_or(CardInput::Previous);
-        let variables = self
-            .variables(job, &pipeline, stage, input, card.template().needs())
-            .await?;
-        let mut messages = self.history(job).await?;
-        messages.push(render::user_message(
-            input,
+        let asking = Asking {
+            prompt_id: card.prompt_id(),
+            card: card.settings(),
+            project: &pipeline.settings,
             stage,
-            &variables.article,
-            &variables.previous,
-        ));
-        let seconds = said
-            .timeout_seconds
-            .or(settings.timeout_seconds)
-            .unwrap_or(limits::TIMEOUT_SECONDS);
-        let request = ModelRequest {
-            send_schema: self
-                .catalogue
-                .family(&model)
-                .is_some_and(|family| family.structured_output),
-            system: card.template().render(&variables)?,
-            model,
-            parameters,
-            messages,
-            guardrail: said.guardrail.clone().or_else(|| settings.guardrail.clone()),
-            output_schema: said.output_schema.clone(),
         };
+        let variables = self
+            .variables(job, &pipeline, stage, asking.input(), card.template().needs())
+            .await?;
+        let history = self.history(job).await?;
+        let request = asking.request(&self.catalogue, card.template(), &variables, history)?;
+        let deadline = asking.deadline();
         let input_tokens = self.catalogue.estimated_input_tokens(&request);
         self.catalogue.check_fits(&request, input_tokens)?;
         Ok(Prepared {
@@ -134,7 +108,7 @@ impl Stage {
             quota_tokens: self.catalogue.estimated_quota_tokens(&request, input_tokens),
             input_tokens,
             stage,
-            deadline: Duration::from_secs(u64::from(seconds)),
+            deadline,
             card,
             request,
             next_card,

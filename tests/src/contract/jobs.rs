@@ -74,11 +74,7 @@ pub async fn a_list_shows_each_job_once(jobs: &(impl Jobs + JobIndex)) {
     }
     let started = jobs.read(&expected[2]).await.unwrap().unwrap();
     jobs.apply(self::started(&started)).await.unwrap();
-    let mut filter = JobFilter {
-        project: of_list.clone(),
-        batch: None,
-        status: None,
-    };
+    let mut filter = JobFilter::of(of_list.clone());
     let first = list(jobs, &filter, 3, None).await;
     let late = accepted(100, &of_batch).await;
     let mut seen = first.0;
@@ -92,6 +88,17 @@ pub async fn a_list_shows_each_job_once(jobs: &(impl Jobs + JobIndex)) {
     filter.status = Some(JobStatus::Running);
     assert_eq!(list(jobs, &filter, 3, None).await.0, [expected[2].clone()]);
     filter.status = None;
+    let (oldest, newest) = (jobs.read(&seen[6]), jobs.read(&seen[1]));
+    let (oldest, newest) = (oldest.await.unwrap().unwrap(), newest.await.unwrap().unwrap());
+    filter.from = Some(oldest.accepted_at.plus_millis(1));
+    filter.to = Some(newest.accepted_at);
+    assert_eq!(
+        list(jobs, &filter, 9, None).await,
+        (expected[2..6].to_vec(), None)
+    );
+    (filter.from, filter.to) = (filter.to, filter.from);
+    assert_eq!(list(jobs, &filter, 9, None).await, (Vec::new(), None));
+    (filter.from, filter.to) = (None, None);
     filter.batch = Some(of_batch);
     assert_eq!(list(jobs, &filter, 3, None).await, (vec![late.job_id], None));
     for cursor in ["", "nonsense", "2026~x", "é"] {

@@ -8,14 +8,15 @@ use bedrock_diy_core::{
 };
 use serde_json::json;
 
-use super::{now, pipeline};
+use super::{all_pages, now, pipeline};
 
-fn project(name: &str) -> Project {
+pub(super) fn project(name: &str) -> Project {
     Project {
         project_id: ProjectId::new(name).unwrap(),
         name: "Contract".into(),
         description: String::new(),
         owner: "somebody".into(),
+        members: Vec::new(),
         status: ProjectStatus::Active,
         settings: Settings {
             model: Some("acme.model-v1:0".into()),
@@ -24,8 +25,28 @@ fn project(name: &str) -> Project {
         },
         created_at: now(),
         updated_at: now(),
+        deleted_at: None,
         version: 1,
     }
+}
+
+/// Stores a project that nobody else changes.
+pub(super) async fn save(projects: &dyn Projects, project: &Project, before: Option<&Project>) {
+    let saved = projects.put_project(project, before).await.unwrap();
+    assert_eq!(saved, Saved::Done, "{}", project.project_id);
+}
+
+/// The ids of somebody's projects, read in pages of so many.
+pub(super) async fn ids_of(projects: &dyn Projects, member: Option<&str>, limit: usize) -> Vec<String> {
+    let found = all_pages(limit, async |page| projects.projects(member, &page).await).await;
+    assert!(found.iter().all(|project| !project.is_deleted()));
+    if member.is_some() {
+        assert!(found.is_sorted_by_key(|project| std::cmp::Reverse(project.created_at)));
+    }
+    found
+        .into_iter()
+        .map(|project| project.project_id.into())
+        .collect()
 }
 
 fn card(project: &str, number: u32) -> Card {
@@ -37,6 +58,7 @@ fn card(project: &str, number: u32) -> Card {
         revision: number,
         created_at: now(),
         updated_at: now(),
+        deleted_at: None,
         version: number,
     }
 }
@@ -67,45 +89,69 @@ pub async fn a_project_is_what_was_stored_last(projects: &dyn Projects) {
     let mut stored = project("stored-last");
     assert_eq!(projects.project(&stored.project_id).await.unwrap(), None);
     assert_eq!(projects.cards(&stored.project_id).await.unwrap(), []);
-    assert_eq!(projects.put_project(&stored).await.unwrap(), Saved::Done);
+    save(projects, &stored, None).await;
     assert_eq!(
         projects.project(&stored.project_id).await.unwrap().as_ref(),
         Some(&stored)
     );
+    let before = stored.clone();
     stored.name = "계약".into();
     stored.status = ProjectStatus::Inactive;
+    stored.members = vec!["a colleague".into(), "동료".into()];
     stored.version = 2;
-    assert_eq!(projects.put_project(&stored).await.unwrap(), Saved::Done);
+    save(projects, &stored, Some(&before)).await;
     assert_eq!(projects.project(&stored.project_id).await.unwrap(), Some(stored));
 }
 
 /// Who has not read the newest version of a project changes nothing: two editors lose neither's work.
 pub async fn a_stale_project_is_not_stored(projects: &dyn Projects) {
     let first = project("stale");
-    let never_read = Project {
-        version: 2,
-        ..first.clone()
-    };
-    assert_eq!(projects.put_project(&never_read).await.unwrap(), Saved::Stale);
-    assert_eq!(projects.put_project(&first).await.unwrap(), Saved::Done);
-    let other = Project {
-        name: "Another of this id".into(),
-        ..first.clone()
-    };
-    assert_eq!(projects.put_project(&other).await.unwrap(), Saved::Stale);
     let edit = |name: &str| Project {
         name: name.into(),
         version: 2,
         ..first.clone()
     };
+    let never_read = projects.put_project(&edit("Never read"), Some(&first)).await;
+    assert_eq!(never_read.unwrap(), Saved::Stale);
+    save(projects, &first, None).await;
+    let other = Project {
+        name: "Another of this id".into(),
+        ..first.clone()
+    };
+    assert_eq!(projects.put_project(&other, None).await.unwrap(), Saved::Stale);
     let (mine, yours) = (edit("Mine"), edit("Yours"));
-    let saved = tokio::join!(projects.put_project(&mine), projects.put_project(&yours));
+    let saved = tokio::join!(
+        projects.put_project(&mine, Some(&first)),
+        projects.put_project(&yours, Some(&first))
+    );
     let kept = match (saved.0.unwrap(), saved.1.unwrap()) {
         (Saved::Done, Saved::Stale) => mine,
         (Saved::Stale, Saved::Done) => yours,
         other => panic!("{other:?}"),
     };
     assert_eq!(projects.project(&first.project_id).await.unwrap(), Some(kept));
+}
+
+/// Whoever has not heard that their change is stored may make it again; not after it was changed further.
+pub async fn a_change_of_a_project_may_be_made_again(projects: &dyn Projects) {
+    let first = Project {
+        members: vec!["a colleague".into()],
+        ..project("made-again")
+    };
+    let second = Project {
+        members: vec!["another colleague".into()],
+        version: 2,
+        ..first.clone()
+    };
+    for _ in 0..2 {
+        save(projects, &first, None).await;
+    }
+    for _ in 0..2 {
+        save(projects, &second, Some(&first)).await;
+    }
+    assert_eq!(projects.put_project(&first, None).await.unwrap(), Saved::Stale);
+    let stored = projects.project(&first.project_id).await.unwrap();
+    assert_eq!(stored, Some(second));
 }
 
 /// Lists show each project and each revision once, the newest first.
@@ -118,46 +164,16 @@ pub async fn lists_of_projects_and_revisions_have_pages(projects: &dyn Projects)
             created_at: Timestamp::from_millis(now().millis() + number / 2 * 1_000),
             ..project(&format!("listed-{number}"))
         };
-        assert_eq!(projects.put_project(&listed).await.unwrap(), Saved::Done);
+        save(projects, &listed, None).await;
     }
-    let mut seen = Vec::new();
-    let mut page = PageRequest {
-        limit: 2,
-        cursor: None,
-    };
-    loop {
-        let found = projects.projects(Some(owner), &page).await.unwrap();
-        assert!(found.items.len() <= 2);
-        seen.extend(
-            found
-                .items
-                .into_iter()
-                .map(|project| (project.created_at, project.project_id)),
-        );
-        page.cursor = found.next;
-        if page.cursor.is_none() {
-            break;
-        }
-    }
-    assert!(seen.is_sorted_by_key(|(at, _)| std::cmp::Reverse(*at)));
+    let mut seen = ids_of(projects, Some(owner), 2).await;
     seen.sort();
-    seen.dedup();
-    assert_eq!(seen.len(), 5);
-    let mut all = 0;
-    page.limit = 100;
-    loop {
-        let found = projects.projects(None, &page).await.unwrap();
-        all += found
-            .items
-            .iter()
-            .filter(|project| project.owner == owner)
-            .count();
-        page.cursor = found.next;
-        if page.cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(all, 5);
+    let listed: Vec<_> = (0..5).map(|number| format!("listed-{number}")).collect();
+    assert_eq!(seen, listed);
+    let mut all = ids_of(projects, None, 100).await;
+    all.retain(|id| id.starts_with("listed-"));
+    all.sort();
+    assert_eq!(all, listed);
 
     for number in 1..=5 {
         let card = card("of-revisions", number);
@@ -168,35 +184,22 @@ pub async fn lists_of_projects_and_revisions_have_pages(projects: &dyn Projects)
         ProjectId::new("of-revisions").unwrap(),
         PromptId::new("facts").unwrap(),
     );
-    let mut seen = Vec::new();
-    page.limit = 2;
-    loop {
-        let found = projects.card_revisions(&id, &prompt, &page).await.unwrap();
-        seen.extend(found.items.iter().map(|revision| revision.draft.content.clone()));
-        page.cursor = found.next;
-        if page.cursor.is_none() {
-            break;
-        }
-    }
+    let said = all_pages(2, async |page| projects.card_revisions(&id, &prompt, &page).await).await;
+    let seen: Vec<_> = said
+        .iter()
+        .map(|revision| revision.draft.content.as_str())
+        .collect();
     assert_eq!(seen, ["Say 5.", "Say 4.", "Say 3.", "Say 2.", "Say 1."]);
+    let mut page = PageRequest {
+        limit: 2,
+        cursor: None,
+    };
     let other = PromptId::new("nobody").unwrap();
-    assert_eq!(
-        projects.card_revisions(&id, &other, &page).await.unwrap().items,
-        []
-    );
+    let none = projects.card_revisions(&id, &other, &page).await.unwrap();
+    assert_eq!(none.items, []);
     page.cursor = Some("nonsense".into());
-    assert_eq!(
-        projects.projects(Some(owner), &page).await.unwrap_err().code,
-        Code::InvalidRequest
-    );
-    assert_eq!(
-        projects
-            .card_revisions(&id, &prompt, &page)
-            .await
-            .unwrap_err()
-            .code,
-        Code::InvalidRequest
-    );
+    let refused = projects.card_revisions(&id, &prompt, &page).await.unwrap_err();
+    assert_eq!(refused.code, Code::InvalidRequest);
 }
 
 /// Cards are put into another order together or not at all.
@@ -227,6 +230,31 @@ pub async fn cards_are_moved_together(projects: &dyn Projects) {
     let mut stored = projects.cards(&cards[0].project_id).await.unwrap();
     stored.sort_by(|a, b| a.prompt_id.cmp(&b.prompt_id));
     assert_eq!(stored, swapped);
+}
+
+/// A deleted card is stored, and can come back.
+pub async fn a_deleted_card_is_stored_and_can_come_back(projects: &dyn Projects) {
+    let first = card("deleted-card", 1);
+    let said = revision(&first, "Do it.");
+    assert_eq!(projects.put_card(&first, Some(&said)).await.unwrap(), Saved::Done);
+    let deleted = Card {
+        is_active: false,
+        deleted_at: Some(now()),
+        version: 2,
+        ..first.clone()
+    };
+    let back = Card {
+        version: 3,
+        ..first.clone()
+    };
+    for stands in [deleted, back] {
+        assert_eq!(projects.put_card(&stands, None).await.unwrap(), Saved::Done);
+        assert_eq!(projects.cards(&first.project_id).await.unwrap(), [stands]);
+    }
+    let kept = projects
+        .card_revision(&first.project_id, &first.prompt_id, 1)
+        .await;
+    assert_eq!(*kept.unwrap(), said);
 }
 
 /// What a revision said stays as it was, to the character and the order of its schema's keys, whatever is

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge, S3Objects, SqsQueue,
-    StepFunctions, clients::Services,
+    DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge,
+    ParameterStore, S3Objects, SqsQueue, StepFunctions, clients::Services,
 };
 use bedrock_diy_core::{JobId, catalogue::Catalogue, intake::Lane};
 use bedrock_diy_stack::Stack;
@@ -20,6 +20,8 @@ struct Aws {
     objects: S3Objects,
     memo: DynamoMemo,
     history: DynamoHistory,
+    hooks: DynamoHooks,
+    secrets: ParameterStore,
 }
 
 fn aws() -> Aws {
@@ -32,6 +34,8 @@ fn aws() -> Aws {
         jobs: DynamoJobs::new(dynamodb(), objects.clone(), &config),
         memo: DynamoMemo::new(dynamodb(), objects.clone(), &config),
         history: DynamoHistory::new(dynamodb(), objects.clone(), &config),
+        hooks: DynamoHooks::new(dynamodb(), &config),
+        secrets: ParameterStore::new(services.ssm.clone(), &config),
         objects,
         services,
         stack,
@@ -55,8 +59,13 @@ promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_st
     an_unknown_job_is_none, a_list_shows_each_job_once);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
 promises!(memo: an_unknown_memo_key_finds_nothing);
+promises!(hooks: a_hook_is_what_was_stored_last, a_hook_is_its_projects, hooks_are_listed_in_their_order,
+    a_stale_hook_is_not_stored, a_deleted_hook_is_found_no_more);
+promises!(secrets: secrets_are_what_was_stored_last);
 promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,
     lists_of_projects_and_revisions_have_pages,
+    a_change_of_a_project_may_be_made_again, a_list_has_what_somebody_owns_and_is_a_member_of,
+    all_members_may_be_exchanged, a_deleted_project_is_in_no_list, a_deleted_card_is_stored_and_can_come_back,
     a_revision_stays_as_it_was, a_revision_is_saved_once, a_pipeline_revision_is_kept);
 
 #[tokio::test]
@@ -75,6 +84,24 @@ async fn a_finished_stage_is_whole() {
 async fn a_session_remembers_in_order() {
     let aws = aws();
     contract::a_session_remembers_in_order(&aws.history, &aws.jobs).await;
+}
+
+#[tokio::test]
+async fn sessions_are_listed_the_last_used_first() {
+    let aws = aws();
+    contract::sessions_are_listed_the_last_used_first(&aws.history, &aws.jobs).await;
+}
+
+#[tokio::test]
+async fn exchanges_are_read_in_pages() {
+    let aws = aws();
+    contract::exchanges_are_read_in_pages(&aws.history, &aws.jobs).await;
+}
+
+#[tokio::test]
+async fn a_deleted_session_is_gone() {
+    let aws = aws();
+    contract::a_deleted_session_is_gone(&aws.history, &aws.jobs).await;
 }
 
 #[tokio::test]

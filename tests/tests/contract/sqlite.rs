@@ -37,8 +37,13 @@ promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_st
     a_stale_change_changes_nothing, events_are_read_from_a_number_on,
     an_unknown_job_is_none, a_list_shows_each_job_once);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
+promises!(hooks: a_hook_is_what_was_stored_last, a_hook_is_its_projects, hooks_are_listed_in_their_order,
+    a_stale_hook_is_not_stored, a_deleted_hook_is_found_no_more);
+promises!(secrets: secrets_are_what_was_stored_last);
 promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,
     lists_of_projects_and_revisions_have_pages,
+    a_change_of_a_project_may_be_made_again, a_list_has_what_somebody_owns_and_is_a_member_of,
+    all_members_may_be_exchanged, a_deleted_project_is_in_no_list, a_deleted_card_is_stored_and_can_come_back,
     a_revision_stays_as_it_was, a_revision_is_saved_once, a_pipeline_revision_is_kept);
 
 #[tokio::test]
@@ -102,6 +107,27 @@ async fn a_session_remembers_in_order() {
     let sqlite = sqlite();
     let history = SqliteHistory::new(sqlite.machine.database.clone());
     contract::a_session_remembers_in_order(&history, &sqlite.machine.jobs).await;
+}
+
+#[tokio::test]
+async fn sessions_are_listed_the_last_used_first() {
+    let sqlite = sqlite();
+    let history = SqliteHistory::new(sqlite.machine.database.clone());
+    contract::sessions_are_listed_the_last_used_first(&history, &sqlite.machine.jobs).await;
+}
+
+#[tokio::test]
+async fn exchanges_are_read_in_pages() {
+    let sqlite = sqlite();
+    let history = SqliteHistory::new(sqlite.machine.database.clone());
+    contract::exchanges_are_read_in_pages(&history, &sqlite.machine.jobs).await;
+}
+
+#[tokio::test]
+async fn a_deleted_session_is_gone() {
+    let sqlite = sqlite();
+    let history = SqliteHistory::new(sqlite.machine.database.clone());
+    contract::a_deleted_session_is_gone(&history, &sqlite.machine.jobs).await;
 }
 
 #[tokio::test]

@@ -74,6 +74,7 @@ fn keys(table: &str) -> Result<(&'static str, Option<&'static str>), Refused> {
         (tables.jobs, ("jobId", Some("item"))),
         (tables.stage_memo, ("memoKey", None)),
         (tables.model_quota, ("model", Some("holder"))),
+        (tables.webhooks, ("projectId", Some("webhookId"))),
     ];
     let found = known.into_iter().find(|(name, _)| name == table);
     found

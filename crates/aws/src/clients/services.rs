@@ -33,6 +33,8 @@ pub struct Services {
     pub sfn: aws_sdk_sfn::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
+    /// The Parameter Store of Systems Manager.
+    pub ssm: aws_sdk_ssm::Client,
 }
 
 const TRIES: u32 = 3;
@@ -101,6 +103,7 @@ fn clients(config: &SdkConfig) -> Services {
         s3: aws_sdk_s3::Client::new(config),
         sfn: aws_sdk_sfn::Client::new(config),
         sqs: aws_sdk_sqs::Client::new(config),
+        ssm: aws_sdk_ssm::Client::new(config),
     }
 }
 

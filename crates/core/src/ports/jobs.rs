@@ -7,6 +7,7 @@ use crate::{
     job::{Change, Job, JobStatus},
     page::{Page, PageRequest},
     stage::StageRecord,
+    time::Timestamp,
 };
 
 /// Jobs, their stages and their events.
@@ -58,6 +59,24 @@ pub struct JobFilter {
     pub batch: Option<BatchId>,
     /// In this status.
     pub status: Option<JobStatus>,
+    /// Accepted at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Accepted before this moment.
+    pub to: Option<Timestamp>,
+}
+
+impl JobFilter {
+    /// All jobs of a project.
+    #[must_use]
+    pub fn of(project: ProjectId) -> Self {
+        Self {
+            project,
+            batch: None,
+            status: None,
+            from: None,
+            to: None,
+        }
+    }
 }
 
 /// What became of an acceptance.

@@ -24,17 +24,18 @@ pub enum Saved {
 /// Projects, their cards, and the revisions of both.
 #[async_trait]
 pub trait Projects: Send + Sync {
-    /// The project.
+    /// The project, also one that was deleted: who shows it to people looks at [`Project::is_deleted`].
     async fn project(&self, project: &ProjectId) -> Result<Option<Project>>;
 
-    /// A page of the projects of an owner, or of all; in an order that stays. Those of an owner are the newest
-    /// first.
+    /// A page of the projects that a caller owns or is a member of, or of all (`None`); in an order that stays.
+    /// Those of a caller are the newest first.
     ///
-    /// MUST show each project that was there when the first page was asked for on exactly one page. MAY lag behind
-    /// what was just saved by a moment. MUST fail with `InvalidRequest` for a cursor that it did not give.
-    async fn projects(&self, owner: Option<&str>, page: &PageRequest) -> Result<Page<Project>>;
+    /// MUST show each project that was there when the first page was asked for on exactly one page, and never one
+    /// that was deleted. A page MAY be shorter than was asked for although another one follows. MAY lag behind what
+    /// was just saved by a moment. MUST fail with `InvalidRequest` for a cursor that it did not give.
+    async fn projects(&self, member: Option<&str>, page: &PageRequest) -> Result<Page<Project>>;
 
-    /// The project's cards as they stand today, in any order.
+    /// The project's cards as they stand today, deleted ones among them, in any order.
     async fn cards(&self, project: &ProjectId) -> Result<Vec<Card>>;
 
     /// One saved revision. Immutable, so an adapter MAY keep it in memory for ever.
@@ -58,17 +59,20 @@ pub trait Projects: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Arc<CardRevision>>>;
 
-    /// Stores a project as it is to be, with the version that it has then.
+    /// Stores a project as it is to be, in place of what was read `before`: `None` where it is a new one.
     ///
-    /// MUST return [`Saved::Stale`], and change nothing, where the stored one's version is not one less; a
-    /// project of version 1 MUST NOT be there yet.
-    async fn put_project(&self, project: &Project) -> Result<Saved>;
+    /// MUST return [`Saved::Stale`], and change nothing, where the stored one's version is not that of `before`, or
+    /// where there is one and `before` is `None`. MUST return [`Saved::Done`] where just this is stored already: the
+    /// answer to a first try may have been lost. Whoever is a member then MUST find it in [`Projects::projects`], and
+    /// whoever is none any more MUST NOT.
+    async fn put_project(&self, project: &Project, before: Option<&Project>) -> Result<Saved>;
 
     /// Stores a card as it is to be, with the version that it has then, and a new revision of it where there is
     /// one.
     ///
-    /// MUST store both or none, and MUST NOT replace a revision that is there already. Versions as with
-    /// [`Projects::put_project`].
+    /// MUST store both or none, and MUST NOT replace a revision that is there already. MUST return
+    /// [`Saved::Stale`], and change nothing, where the stored card's version is not one less; a card of version 1 MUST
+    /// NOT be there yet.
     async fn put_card(&self, card: &Card, revision: Option<&CardRevision>) -> Result<Saved>;
 
     /// Stores several cards of a project as they are to be, all or none: one whose version is not one more than

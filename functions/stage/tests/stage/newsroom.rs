@@ -325,6 +325,7 @@ async fn save(
         revision: card.revision,
         created_at: now,
         updated_at: now,
+        deleted_at: None,
         version: card.revision,
     };
     let revision = CardRevision {

@@ -1,0 +1,112 @@
+//! What people ask for, the same in the API and on the command line.
+
+use crate::{
+    error::{Code, Failure, Result},
+    ids::JobId,
+    intake::{IntakeMessage, Lane, Submission},
+    job::{Job, JobStatus, NewJob},
+    pipeline::PipelineRevision,
+    ports::{Accepted, Applied, Bus, Clock, Executions, Jobs, Projects, Queue},
+};
+
+/// Submits an article whose text is stored, and returns its job, which is known from then on.
+///
+/// The message goes first: whoever dies between the two has lost nothing, because intake accepts the job just
+/// so. It tells of the job and starts it.
+pub async fn submit(
+    (projects, jobs, queue, clock): (&dyn Projects, &dyn Jobs, &dyn Queue, &dyn Clock),
+    lane: Lane,
+    submission: Submission,
+    default_model: &str,
+) -> Result<Job> {
+    let project = submission.project_id.clone();
+    let message = IntakeMessage::Submission(Box::new(submission.clone()));
+    queue.send(lane, vec![message]).await?;
+    let pipeline = match PipelineRevision::current(projects, &project, default_model).await {
+        Err(failure) if !failure.code.is_about_the_project() => return Err(failure),
+        pipeline => pipeline,
+    };
+    let new = NewJob::submitted(lane, submission);
+    let change = Job::accept(new, pipeline.as_ref().map_err(Clone::clone), clock.now());
+    match jobs.accept(change).await? {
+        Accepted::New(job, _) | Accepted::Already(job) => Ok(job),
+    }
+}
+
+/// The submission that tries a failed or cancelled job again, from the stage that it ended at: the finished
+/// ones come from the memo. A job that was retried before is tried again from where that ended.
+///
+/// Fails with [`Code::InvalidRequest`] where the last of these jobs has not ended so.
+pub async fn retry(jobs: &dyn Jobs, mut job: Job) -> Result<Submission> {
+    while let Some(again) = jobs.read(&JobId::of_retry(&job.job_id)).await? {
+        job = again;
+    }
+    if !matches!(job.status, JobStatus::Failed | JobStatus::Cancelled) {
+        return Err(Failure::new(
+            Code::InvalidRequest,
+            format!(
+                "the job {} is {}: only failed and cancelled jobs can be retried",
+                job.job_id, job.status
+            ),
+        ));
+    }
+    Ok(Submission {
+        job_id: JobId::of_retry(&job.job_id),
+        fresh: false,
+        ..again(job)
+    })
+}
+
+/// The submission that runs a job's article again with what its project runs today, and pays only for what
+/// has changed; for everything where it is `fresh`.
+///
+/// Fails with [`Code::InvalidRequest`] where the job has not ended.
+pub fn rerun(job: Job, today: &PipelineRevision, fresh: Option<JobId>) -> Result<Submission> {
+    if !job.status.is_terminal() {
+        return Err(Failure::new(
+            Code::InvalidRequest,
+            format!(
+                "the job {} is {}: only jobs that have ended can run again",
+                job.job_id, job.status
+            ),
+        ));
+    }
+    let is_fresh = fresh.is_some();
+    Ok(Submission {
+        job_id: fresh.unwrap_or_else(|| JobId::of_rerun(&job.job_id, &today.hash)),
+        fresh: is_fresh,
+        ..again(job)
+    })
+}
+
+/// Cancels a job: whoever works it finds out before it begins anything new. Does nothing where it has ended.
+pub async fn cancel(
+    (jobs, executions, bus, clock): (&dyn Jobs, &dyn Executions, &dyn Bus, &dyn Clock),
+    mut job: Job,
+    by: &str,
+) -> Result<Job> {
+    while !job.status.is_terminal() {
+        job = match jobs.apply(job.cancel(by, clock.now())).await? {
+            Applied::Done(job, events) => {
+                bus.publish(&events).await?;
+                job
+            }
+            Applied::Stale(job) => job,
+        };
+    }
+    executions.stop(&job.job_id).await?;
+    Ok(job)
+}
+
+/// The article of a job as another one's.
+fn again(job: Job) -> Submission {
+    Submission {
+        job_id: job.job_id.clone(),
+        project_id: job.project_id,
+        batch: job.batch,
+        article: job.article,
+        session_id: job.session_id,
+        fresh: false,
+        retry_of: Some(job.job_id),
+    }
+}
