@@ -1,131 +1,113 @@
-//! Results: a row an article, a column a card, and a folder an article.
+//! Results as files: a folder an article, with each stage's output in one, for people who look.
 
-mod folders;
-mod table;
-
-use bedrock_diy_core::{
-    Code, JobId, PromptId,
-    article::ObjectRef,
-    error::Result,
-    job::{Job, JobStatus},
-    ports::{Jobs, Objects},
-    stage::StageRecord,
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
 };
-use serde::Serialize;
 
-pub use folders::Folders;
-pub use table::{CsvTable, JsonlTable};
+use bedrock_diy_tables::Row;
 
-use crate::machine::Machine;
-
-/// What came of one article.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Row {
-    /// What its owner calls it.
-    pub article: String,
-    /// Its job; none where it never became one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub job_id: Option<JobId>,
-    /// How it ended; `FAILED` too where it never became a job.
-    pub status: JobStatus,
-    /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<RowError>,
-    /// Outputs in the order of the stages.
-    pub outputs: Vec<Output>,
-    /// Tokens paid for.
-    pub tokens: u64,
-    /// Estimated US dollars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost: Option<f64>,
+/// Writes a folder an article below `articles/`.
+pub struct Folders {
+    root: PathBuf,
+    used: HashSet<String>,
 }
 
-/// Why an article failed.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RowError {
-    /// The stable name.
-    pub code: Code,
-    /// What happened and what to do.
-    pub message: String,
-}
-
-/// A stage's output.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Output {
-    /// Its number, counted from 1.
-    pub stage: u32,
-    /// The card.
-    pub prompt_id: PromptId,
-    /// The text.
-    pub text: String,
-}
-
-impl Row {
-    /// The row of a job, with its outputs.
-    pub async fn of_job(machine: &Machine, job: &Job) -> Result<Self> {
-        let mut outputs = Vec::new();
-        for stage in machine.jobs.stages(&job.job_id).await? {
-            outputs.push(Output {
-                text: text(machine, &stage).await?,
-                stage: stage.stage,
-                prompt_id: stage.prompt_id,
-            });
-        }
-        Ok(Self {
-            article: job.article.name.clone(),
-            job_id: Some(job.job_id.clone()),
-            status: job.status,
-            error: job.error.as_ref().map(|error| RowError {
-                code: error.code,
-                message: error.message.clone(),
-            }),
-            outputs,
-            tokens: job.usage.total(),
-            cost: job.cost,
-        })
-    }
-
-    /// The row of an article that is submitted and not accepted yet.
+impl Folders {
+    /// Below this folder.
     #[must_use]
-    pub fn waiting(job: &JobId) -> Self {
+    pub fn new(out: &Path) -> Self {
         Self {
-            article: String::new(),
-            job_id: Some(job.clone()),
-            status: JobStatus::Accepted,
-            error: None,
-            outputs: Vec::new(),
-            tokens: 0,
-            cost: None,
+            root: out.join("articles"),
+            used: HashSet::new(),
         }
     }
 
-    /// The row of something that never became a job.
-    #[must_use]
-    pub fn of_failure(article: &str, failure: &bedrock_diy_core::Failure) -> Self {
-        Self {
-            article: article.to_owned(),
-            job_id: None,
-            status: JobStatus::Failed,
-            error: Some(RowError {
-                code: failure.code,
-                message: failure.message(),
-            }),
-            outputs: Vec::new(),
-            tokens: 0,
-            cost: None,
+    /// Writes an article's outputs: `1-facts.json`, `2-summary.txt`, and `error.txt` where it failed.
+    pub fn write(&mut self, row: &Row) -> io::Result<()> {
+        let name = self.folder_name(&row.article);
+        let folder = self.root.join(name);
+        fs::create_dir_all(&folder)?;
+        for output in &row.outputs {
+            let extension = if serde_json::from_str::<serde_json::Map<_, _>>(&output.text).is_ok() {
+                "json"
+            } else {
+                "txt"
+            };
+            let name = format!("{}-{}.{extension}", output.stage, output.prompt_id);
+            fs::write(folder.join(name), with_line_end(&output.text))?;
         }
+        let error = folder.join("error.txt");
+        match &row.error {
+            Some(failed) => fs::write(error, format!("{}: {}\n", failed.code, failed.message)),
+            // What failed in an earlier run and succeeded in this one has no error any more.
+            None => match fs::remove_file(error) {
+                Err(other) if other.kind() != io::ErrorKind::NotFound => Err(other),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// A name that every file system takes, and that leads nowhere else: no slashes, no dots in
+    /// front, at most 120 bytes, and each only once.
+    fn folder_name(&mut self, article: &str) -> String {
+        const MOST: usize = 120;
+        let safe: String = article
+            .chars()
+            .map(|c| {
+                if c.is_control() || "/\\:*?\"<>|".contains(c) {
+                    '_'
+                } else {
+                    c
+                }
+            })
+            .collect();
+        let safe = safe.trim_start_matches(['.', ' ']).trim_end_matches(['.', ' ']);
+        let mut end = safe.len().min(MOST);
+        while !safe.is_char_boundary(end) {
+            end -= 1;
+        }
+        let base = if end == 0 { "article" } else { &safe[..end] };
+        let mut name = base.to_owned();
+        let mut number = 2;
+        while !self.used.insert(name.to_lowercase()) {
+            name = format!("{base} ({number})");
+            number += 1;
+        }
+        name
     }
 }
 
-async fn text(machine: &Machine, stage: &StageRecord) -> Result<String> {
-    let output: &ObjectRef = &stage.output;
-    String::from_utf8(machine.objects.get(output).await?).map_err(|_| {
-        bedrock_diy_core::Failure::new(
-            Code::InternalError,
-            format!("{} was stored as text and is none", output.key),
-        )
-    })
+fn with_line_end(text: &str) -> String {
+    if text.ends_with('\n') {
+        text.to_owned()
+    } else {
+        format!("{text}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_differ_only_in_what_a_file_system_ignores_stay_apart() {
+        let mut folders = Folders::new(Path::new("out"));
+        let names =
+            ["a/b.txt", "a\\b.txt", "A_B.TXT", "../../etc/passwd"].map(|name| folders.folder_name(name));
+        assert_eq!(names, ["a_b.txt", "a_b.txt (2)", "A_B.TXT (3)", "_.._etc_passwd"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_article_name_leads_out_of_the_folder(name in ".*") {
+            let folder = Folders::new(Path::new("out")).folder_name(&name);
+            let path = Path::new(&folder);
+            prop_assert_eq!(path.components().count(), 1);
+            prop_assert!(matches!(path.components().next(), Some(std::path::Component::Normal(_))));
+            prop_assert!(folder.len() <= 130);
+        }
+    }
 }

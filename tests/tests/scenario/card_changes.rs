@@ -95,7 +95,7 @@ async fn results_have_a_row_an_article_and_a_column_a_card() {
     let lines: Vec<_> = csv.lines().collect();
     assert_eq!(
         lines[0],
-        "\u{feff}article,status,error,message,step-1,step-2,step-3"
+        "\u{feff}article,status,error,message,step-1,step-2,step-3,tokens,cost,jobId"
     );
     assert_eq!(lines.len(), 5);
     assert!(

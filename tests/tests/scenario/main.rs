@@ -9,6 +9,7 @@ mod bad_inputs;
 mod big;
 mod card_changes;
 mod delivery;
+mod exports;
 mod files;
 mod kills;
 mod serving;

@@ -54,6 +54,7 @@ async fn a_reader_that_goes_away_ends_no_work() {
         "jobs list --json",
         "results export --project news",
         "results export --project news --format jsonl",
+        "results export --project news --format parquet",
         "models",
         "models --json",
         "completions bash",

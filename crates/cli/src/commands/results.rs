@@ -1,44 +1,46 @@
 //! `bedrock-diy results export`.
 
 use std::{
+    collections::HashSet,
     fs::File,
-    io::{BufWriter, Write},
+    io::{BufWriter, IsTerminal as _, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bedrock_diy_core::{
-    Code, Failure, PromptId,
+    Code, Failure, JobId,
     catalogue::Catalogue,
     error::Result,
     job::JobStatus,
     ports::{Jobs, Projects},
 };
-use bedrock_diy_embedded::RowFilter;
+use bedrock_diy_embedded::{JobRow, RowFilter};
+use bedrock_diy_tables::{Columns, Row, Table};
 
 use crate::{
     arguments::{Export, Format},
     exit::Exit,
     machine::Machine,
-    results::{CsvTable, JsonlTable, Row},
     terminal::read_by_somebody,
 };
 
 /// Jobs read at once: a table of any size goes through in pages.
 const PAGE: usize = 200;
 
-enum Writer<W: Write> {
-    Csv(Box<CsvTable<W>>),
-    Jsonl(JsonlTable<W>),
-}
-
 /// Writes the table.
 pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export) -> Result<Exit> {
+    if arguments.format == Format::Parquet && arguments.out.is_none() && std::io::stdout().is_terminal() {
+        return Err(Failure::new(
+            Code::InvalidRequest,
+            "Parquet is nothing to read on a terminal: name a file with --out FILE",
+        ));
+    }
     let machine = Machine::open(data, Arc::new(catalogue))?;
-    let cards = columns(&machine, &arguments).await?;
+    let (columns, jobs) = look(&machine, &arguments).await?;
     let Some(path) = &arguments.out else {
-        let out = BufWriter::new(std::io::stdout().lock());
-        return match write(&machine, &arguments, cards, out).await? {
+        let out = BufWriter::new(std::io::stdout());
+        return match write(&machine, arguments.format, columns, jobs, out).await? {
             Err(error) => read_by_somebody(Err(error)).map(|()| Exit::Success),
             Ok(()) => Ok(Exit::Success),
         };
@@ -48,7 +50,7 @@ pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export)
     part.push(".part");
     let part = PathBuf::from(part);
     let written = match File::create(&part) {
-        Ok(file) => write(&machine, &arguments, cards, BufWriter::new(file)).await?,
+        Ok(file) => write(&machine, arguments.format, columns, jobs, BufWriter::new(file)).await?,
         Err(error) => Err(error),
     };
     written
@@ -62,71 +64,104 @@ pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export)
     Ok(Exit::Success)
 }
 
-/// Writes every row, or as many as the writer takes.
-async fn write(
-    machine: &Machine,
-    arguments: &Export,
-    cards: Vec<PromptId>,
-    out: impl Write,
-) -> Result<std::io::Result<()>> {
-    let mut writer = match arguments.format {
-        Format::Csv => match CsvTable::new(out, cards) {
-            Ok(table) => Writer::Csv(Box::new(table)),
-            Err(error) => return Ok(Err(error)),
-        },
-        Format::Jsonl => Writer::Jsonl(JsonlTable::new(out)),
-    };
-    let mut filter = RowFilter {
-        project: Some(arguments.project.clone()),
+/// The columns of the table, and the jobs that it has rows for.
+///
+/// The cards are those that these jobs ran with, be they switched off since: so there is a place for each
+/// output. Jobs that are accepted meanwhile are for the next export.
+async fn look(machine: &Machine, arguments: &Export) -> Result<(Columns, RowFilter)> {
+    let project = &arguments.project;
+    if machine.projects.project(project).await?.is_none() {
+        return Err(Failure::new(
+            Code::ProjectNotFound,
+            format!("there is no project {project}"),
+        ));
+    }
+    let mut jobs = RowFilter {
+        project: Some(project.clone()),
         batch: arguments.batch.clone(),
         limit: PAGE,
         ..RowFilter::default()
     };
-    loop {
-        let page = machine.jobs.rows(&filter)?;
+    let mut pages = Pages::new(machine, jobs.clone());
+    let (mut seen, mut pipelines) = (HashSet::new(), Vec::new());
+    while let Some(page) = pages.page()? {
+        jobs.before
+            .get_or_insert(page.first().map_or(0, |newest| newest.row + 1));
+        for hash in page.into_iter().filter_map(|found| found.job.pipeline) {
+            if !seen.contains(&hash) {
+                pipelines.push(machine.projects.pipeline(project, &hash).await?);
+                seen.insert(hash);
+            }
+        }
+    }
+    let columns = Columns::of_pipelines(&machine.projects, project, &pipelines).await?;
+    Ok((columns, jobs))
+}
+
+/// Writes every row, or as many as the writer takes.
+async fn write(
+    machine: &Machine,
+    format: Format,
+    columns: Columns,
+    jobs: RowFilter,
+    out: impl Write + Send,
+) -> Result<std::io::Result<()>> {
+    let mut table = match Table::new(table_format(format), columns, out) {
+        Ok(table) => table,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut pages = Pages::new(machine, jobs);
+    while let Some(page) = pages.page()? {
         for found in page.iter().filter(|found| found.job.status.is_terminal()) {
             // A job that was tried again and ended well is told by the retry.
             if found.job.status != JobStatus::Succeeded && superseded(machine, &found.job.job_id).await? {
                 continue;
             }
-            let row = Row::of_job(machine, &found.job).await?;
-            let written = match &mut writer {
-                Writer::Csv(table) => table.write(&row),
-                Writer::Jsonl(table) => table.write(&row),
-            };
-            if written.is_err() {
-                return Ok(written);
+            let row = Row::of_job(&machine.jobs, &machine.objects, &found.job).await?;
+            if let Err(error) = table.write(&row) {
+                return Ok(Err(error));
             }
         }
-        match page.last() {
-            Some(last) if page.len() == PAGE => filter.before = Some(last.row),
-            _ => break,
+    }
+    Ok(table.finish())
+}
+
+async fn superseded(machine: &Machine, job: &JobId) -> Result<bool> {
+    Ok(machine.jobs.read(&JobId::of_retry(job)).await?.is_some())
+}
+
+/// The jobs that a filter lets through, a page at a time, the newest first.
+struct Pages<'a> {
+    machine: &'a Machine,
+    filter: Option<RowFilter>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(machine: &'a Machine, filter: RowFilter) -> Self {
+        Self {
+            machine,
+            filter: Some(filter),
         }
     }
-    Ok(match writer {
-        Writer::Csv(table) => table.finish(),
-        Writer::Jsonl(table) => table.finish(),
-    })
-}
 
-async fn superseded(machine: &Machine, job: &bedrock_diy_core::JobId) -> Result<bool> {
-    Ok(machine
-        .jobs
-        .read(&bedrock_diy_core::JobId::of_retry(job))
-        .await?
-        .is_some())
-}
-
-/// A column for each card of the project, in their order, those that are switched off among them:
-/// earlier jobs may have outputs of theirs.
-async fn columns(machine: &Machine, arguments: &Export) -> Result<Vec<PromptId>> {
-    if machine.projects.project(&arguments.project).await?.is_none() {
-        return Err(Failure::new(
-            Code::ProjectNotFound,
-            format!("there is no project {}", arguments.project),
-        ));
+    /// The next page; none after the last.
+    fn page(&mut self) -> Result<Option<Vec<JobRow>>> {
+        let Some(mut filter) = self.filter.take() else {
+            return Ok(None);
+        };
+        let page = self.machine.jobs.rows(&filter)?;
+        if page.len() == filter.limit {
+            filter.before = page.last().map(|oldest| oldest.row);
+            self.filter = Some(filter);
+        }
+        Ok(Some(page))
     }
-    let mut cards = machine.projects.cards(&arguments.project).await?;
-    cards.sort_by(|a, b| (a.step_order, &a.prompt_id).cmp(&(b.step_order, &b.prompt_id)));
-    Ok(cards.into_iter().map(|card| card.prompt_id).collect())
+}
+
+fn table_format(format: Format) -> bedrock_diy_tables::Format {
+    match format {
+        Format::Csv => bedrock_diy_tables::Format::Csv,
+        Format::Jsonl => bedrock_diy_tables::Format::Jsonl,
+        Format::Parquet => bedrock_diy_tables::Format::Parquet,
+    }
 }

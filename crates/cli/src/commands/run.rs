@@ -3,13 +3,14 @@
 use std::{fs::File, io::BufWriter, path::Path, sync::Arc};
 
 use bedrock_diy_core::{
-    BatchId, Code, Failure, PromptId,
+    BatchId, Code, Failure,
     catalogue::Catalogue,
     error::Result,
     pipeline::PipelineRevision,
     ports::{Clock, Jobs},
 };
 use bedrock_diy_embedded::FreshRuns;
+use bedrock_diy_tables::{Columns, Format, Row, Table};
 use tokio::sync::{mpsc, watch};
 use ulid::Ulid;
 
@@ -27,7 +28,7 @@ use crate::{
     models,
     progress::{Display, Tally},
     push,
-    results::{CsvTable, Folders, JsonlTable, Row},
+    results::Folders,
     terminal::say,
 };
 
@@ -57,7 +58,8 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
 
     push::push(&machine.projects, &project, &author(), machine.clock.now()).await?;
     let pipeline = push::pin(&machine.projects, &project, &choice.default_model).await?;
-    let workers = setup::workers(&machine, &choice, arguments.asking.concurrency).await?;
+    let models = setup::models(&machine, &choice).await?;
+    let workers = setup::workers(&machine, &models, &choice, arguments.asking.concurrency)?;
     let (stopper, stop) = setup::stop_on_signal();
     let began = machine.clock.now();
     let mut follower = Follower::new(
@@ -118,7 +120,7 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
         fresh_runs.end(&run_id).await?;
     }
 
-    let summary = write_results(&machine, &arguments.out, &pipeline, &entries).await?;
+    let summary = write_results(&machine, &arguments.out, pipeline, &entries).await?;
     summary.print(&follower.tally, &arguments.out)?;
     Ok(match (finished, summary.all_succeeded()) {
         (false, _) => Exit::Interrupted,
@@ -147,17 +149,20 @@ fn unwritable(out: &Path, error: &std::io::Error) -> Failure {
 async fn write_results(
     machine: &Machine,
     out: &Path,
-    pipeline: &PipelineRevision,
+    pipeline: PipelineRevision,
     entries: &[Entry],
 ) -> Result<Summary> {
     let trouble = |error: std::io::Error| unwritable(out, &error);
     std::fs::create_dir_all(out).map_err(trouble)?;
-    let cards: Vec<PromptId> = pipeline.cards.iter().map(|card| card.prompt_id.clone()).collect();
+    let project = pipeline.project_id.clone();
+    let columns = Columns::of_pipelines(&machine.projects, &project, &[Arc::new(pipeline)]).await?;
     // Beside the old files until they are whole: a kill leaves the earlier results, not half of these.
     let (jsonl_part, csv_part) = (out.join("results.jsonl.part"), out.join("results.csv.part"));
-    let mut jsonl = JsonlTable::new(BufWriter::new(File::create(&jsonl_part).map_err(trouble)?));
-    let mut csv =
-        CsvTable::new(BufWriter::new(File::create(&csv_part).map_err(trouble)?), cards).map_err(trouble)?;
+    let table = |format, part| {
+        File::create(part).and_then(|file| Table::new(format, columns.clone(), BufWriter::new(file)))
+    };
+    let mut jsonl = table(Format::Jsonl, &jsonl_part).map_err(trouble)?;
+    let mut csv = table(Format::Csv, &csv_part).map_err(trouble)?;
     let mut folders = Folders::new(out);
     let mut summary = Summary::default();
     for entry in entries {
@@ -178,7 +183,7 @@ async fn row(machine: &Machine, entry: &Entry) -> Result<Row> {
     let row = match &entry.job {
         Err(failure) => Row::of_failure(&entry.name, failure),
         Ok(job_id) => match machine.jobs.read(job_id).await? {
-            Some(job) => Row::of_job(machine, &job).await?,
+            Some(job) => Row::of_job(&machine.jobs, &machine.objects, &job).await?,
             None => Row::waiting(job_id),
         },
     };

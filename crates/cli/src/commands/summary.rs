@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use bedrock_diy_core::{Code, error::Result, job::JobStatus};
+use bedrock_diy_tables::Row;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::{
     progress::Tally,
-    results::Row,
     terminal::print,
     text::{dollars, duration, grouped},
 };
