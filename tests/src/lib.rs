@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `contract/` | what a port MUST do, for every adapter |
 //! | `scenario/` | what users are promised, through the program itself |
+//! | `api/` | the API of `serve`, as its callers see it |
 //! | `stack/` | the same on a deployed stack |
 //! | `faults/` | the same while services fail |
 //! | `template/` | what `template.yaml` must say |
@@ -17,6 +18,7 @@
     reason = "helpers of tests: a panic is how they fail"
 )]
 
+pub mod access;
 pub mod contract;
 pub mod faulty;
 pub mod inbox;
@@ -26,8 +28,10 @@ pub mod model;
 pub mod program;
 pub mod project;
 pub mod scenario;
+pub mod served;
 pub mod site;
 pub mod stack;
+pub mod users;
 
 pub use faulty::Faulty;
 pub use inbox::Inbox;
@@ -36,5 +40,6 @@ pub use meter::Meter;
 pub use model::ScriptedServer;
 pub use program::{Ended, Program};
 pub use project::Project;
+pub use served::{Client, Served};
 pub use site::Site;
 pub use stack::stack;

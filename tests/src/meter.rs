@@ -96,6 +96,14 @@ impl Meter {
                     .interceptor(self.clone())
                     .build(),
             ),
+            ssm: aws_sdk_ssm::Client::from_conf(
+                services
+                    .ssm
+                    .config()
+                    .to_builder()
+                    .interceptor(self.clone())
+                    .build(),
+            ),
         }
     }
 

@@ -37,6 +37,12 @@ impl Program {
         }
     }
 
+    /// The folder that the program lies in.
+    #[must_use]
+    pub fn folder() -> &'static Path {
+        binary().parent().expect("a file is in a folder")
+    }
+
     /// Runs a command to its end.
     #[must_use]
     pub fn run<S: Into<OsString>>(&self, arguments: impl IntoIterator<Item = S>) -> Ended {

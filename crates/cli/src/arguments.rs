@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use bedrock_diy_core::{BatchId, ProjectId};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -61,10 +61,13 @@ pub enum Command {
     /// the same question is taken from the memo: change card 4 of 5, and only cards 4 and 5 are asked.
     ///
     /// Results are written when the run ends, however it ends: results.csv (for spreadsheets) and
-    /// results.jsonl (for programs) have a row an article and a column a card; articles/ has a folder
-    /// an article with a file a card, or error.txt.
+    /// results.jsonl (for programs) have a row an article and a column a card, and one more a field of a
+    /// card with an output schema; articles/ has a folder an article with a file a card, or error.txt.
     Run(Run),
-    /// Works what is dropped in the inbox folder, until it is stopped.
+    /// Serves the API, and works what is submitted there or dropped in the inbox folder, until it is stopped.
+    ///
+    /// The API is described at /docs and in /openapi.json. A token for it is made at the first start: the file
+    /// `token` in the data folder holds it.
     ///
     /// Drop files into inbox/PROJECT-ID/BATCH/ in the data folder; folders below are fine. A file is
     /// taken when it no longer grows; hidden files and those that end in ~, .part or .crdownload are
@@ -80,6 +83,12 @@ pub enum Command {
     /// Writes results of finished jobs.
     #[command(subcommand)]
     Results(Results),
+    /// Lists the tokens that this machine's API takes, adds and removes some.
+    ///
+    /// A token is named after whoever has it; projects name their owner and members so. The first one, `local`, is
+    /// an administrator's; it is made with the file and kept in the data folder's file `token`.
+    #[command(subcommand)]
+    Tokens(Tokens),
     /// Lists the models of the catalogue, with prices.
     ///
     /// The catalogue says what each model takes and costs; costs that are shown elsewhere are
@@ -163,12 +172,77 @@ pub struct Serve {
     /// A project's folder; may be given several times. Projects that were served before are known.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub project: Vec<PathBuf>,
-    /// Ends when nothing is left to do, instead of waiting for more.
+    /// Ends when nothing is left to do, instead of waiting for more. The API is not served then.
     #[arg(long)]
     pub until_idle: bool,
+    /// Where the API listens, and who may ask it.
+    #[command(flatten)]
+    pub listening: Listening,
     /// How models are asked.
     #[command(flatten)]
     pub asking: Asking,
+}
+
+/// Where the API listens, and who may ask it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "API")]
+pub struct Listening {
+    /// The address that the API listens at; port 0 takes any that is free.
+    #[arg(
+        long,
+        default_value = "127.0.0.1:8080",
+        env = "BEDROCK_DIY_LISTEN",
+        value_name = "ADDRESS"
+    )]
+    pub listen: SocketAddr,
+    /// Says that a proxy encrypts what comes here: without that, tokens of this machine are taken on its
+    /// loopback addresses only.
+    #[arg(long)]
+    pub behind_tls: bool,
+    /// The `OpenID` Connect issuer whose tokens are taken, instead of tokens of this machine.
+    #[arg(
+        long,
+        env = "BEDROCK_DIY_OIDC_ISSUER",
+        value_name = "URL",
+        requires = "oidc_audience"
+    )]
+    pub oidc_issuer: Option<String>,
+    /// Whom the issuer's tokens are for: their `aud`, of Cognito their `client_id`. May be given several times.
+    #[arg(
+        long,
+        env = "BEDROCK_DIY_OIDC_AUDIENCE",
+        value_name = "ID",
+        value_delimiter = ','
+    )]
+    pub oidc_audience: Vec<String>,
+    /// The claim of the issuer's tokens that holds groups called viewer, editor and admin.
+    #[arg(
+        long,
+        env = "BEDROCK_DIY_OIDC_ROLES_CLAIM",
+        value_name = "CLAIM",
+        default_value = "cognito:groups"
+    )]
+    pub oidc_roles_claim: String,
+    /// What the issuer's tokens may be signed with.
+    #[arg(long, value_enum, value_name = "ALGORITHM", default_values_t = [TokenAlgorithm::Rs256])]
+    pub oidc_algorithm: Vec<TokenAlgorithm>,
+    /// A web origin whose pages may ask the API, such as `https://admin.example.org`. May be given several times.
+    #[arg(
+        long,
+        env = "BEDROCK_DIY_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub cors_origin: Vec<String>,
+}
+
+/// What a token may be signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokenAlgorithm {
+    /// RSA with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
 }
 
 /// What can be done with jobs.
@@ -272,7 +346,8 @@ pub struct SomeJobs {
 pub enum Results {
     /// Writes the results of finished jobs as one table: a row a job, a column a card.
     ///
-    /// The newest come first. A job that was retried is told by its retry. An article that ran again
+    /// A card with an output schema has a column more for each of its fields: CARD.FIELD. Tokens, cost in
+    /// US dollars and the job's id stand in the last columns. The newest jobs come first. A job that was retried is told by its retry. An article that ran again
     /// under changed cards has a row for each time; --batch picks one run.
     Export(Export),
 }
@@ -301,6 +376,57 @@ pub enum Format {
     Csv,
     /// One JSON document a line, for programs.
     Jsonl,
+    /// Apache Parquet, for data tools; to a file or another program.
+    Parquet,
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub enum Tokens {
+    /// Lists whose they are, and what they may.
+    List(ListTokens),
+    /// Prints the token of this machine's owner, `local`.
+    Local,
+    /// Makes one, and prints it, this once.
+    Add(AddToken),
+    /// Removes one: it opens nothing from now on.
+    Remove(RemoveToken),
+}
+
+/// Arguments of `tokens list`.
+#[derive(Debug, Args)]
+pub struct ListTokens {
+    /// Prints JSON, one document a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `tokens add`.
+#[derive(Debug, Args)]
+pub struct AddToken {
+    /// Whose it is.
+    pub name: String,
+    /// What they may at most.
+    #[arg(long, value_enum, default_value_t = TokenRole::Editor)]
+    pub role: TokenRole,
+}
+
+/// Arguments of `tokens remove`.
+#[derive(Debug, Args)]
+pub struct RemoveToken {
+    /// Whose it is.
+    pub name: String,
+}
+
+/// What the owner of a token may at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokenRole {
+    /// Reads the projects that they are a member of.
+    Viewer,
+    /// Makes projects, and works in those that they own or are a member of.
+    Editor,
+    /// May everything.
+    Admin,
 }
 
 /// Arguments of `models`.

@@ -9,6 +9,7 @@ mod serve;
 mod setup;
 mod submit;
 mod summary;
+mod tokens;
 
 use std::path::PathBuf;
 
@@ -50,6 +51,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Results(crate::arguments::Results::Export(export)) => {
             results::export(&data, catalogue()?, export).await
         }
+        Command::Tokens(command) => tokens::tokens(&data, command),
         Command::Models(models) => models::list(&catalogue()?, &models),
         Command::Completions(completions) => {
             // Into memory first: the generator knows no way to fail.

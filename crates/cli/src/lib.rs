@@ -4,6 +4,7 @@
 //! together. [`commands`] holds one file a command; [`project_files`] reads projects from folders,
 //! [`inputs`] articles from disk, [`results`] writes what came out.
 
+mod api;
 pub mod arguments;
 pub mod commands;
 pub mod exit;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    Bedrock, Config, DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge,
-    IntakeConfig, S3Objects, SqsQueue, StepFunctions, SystemClock,
+    ApiConfig, Bedrock, Config, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
+    DynamoQuota, EntryConfig, EventBridge, IntakeConfig, ParameterStore, S3Objects, S3Uploads, SqsQueue,
+    StepFunctions, SystemClock,
     clients::{self, Services},
 };
 use bedrock_diy_core::{
@@ -81,6 +82,24 @@ impl Deployment {
         ))
     }
 
+    /// Inbound hooks.
+    #[must_use]
+    pub fn hooks(&self) -> Arc<DynamoHooks> {
+        Arc::new(DynamoHooks::new(self.services.dynamodb.clone(), &self.config))
+    }
+
+    /// Their secrets.
+    #[must_use]
+    pub fn secrets(&self) -> Arc<ParameterStore> {
+        Arc::new(ParameterStore::new(self.services.ssm.clone(), &self.config))
+    }
+
+    /// Tickets for uploads.
+    #[must_use]
+    pub fn uploads(&self) -> Arc<S3Uploads> {
+        Arc::new(S3Uploads::new(self.services.s3.clone(), &self.config))
+    }
+
     /// Who is told; what is told is counted.
     #[must_use]
     pub fn bus(&self) -> Arc<dyn Bus> {
@@ -116,24 +135,29 @@ impl Deployment {
         })
     }
 
-    /// The queues and the state machine, as intake knows them.
+    /// What intake needs besides.
     pub fn intake(&self) -> Result<IntakeConfig> {
         IntakeConfig::from_environment()
     }
 
+    /// What the API needs besides.
+    pub fn api(&self) -> Result<ApiConfig> {
+        ApiConfig::from_environment()
+    }
+
     /// The intake queues.
     #[must_use]
-    pub fn queue(&self, intake: &IntakeConfig) -> Arc<SqsQueue> {
-        let (bulk, live) = (intake.bulk_queue.clone(), intake.live_queue.clone());
+    pub fn queue(&self, entry: &EntryConfig) -> Arc<SqsQueue> {
+        let (bulk, live) = (entry.bulk_queue.clone(), entry.live_queue.clone());
         Arc::new(SqsQueue::new(self.services.sqs.clone(), bulk, live))
     }
 
     /// The state machine.
     #[must_use]
-    pub fn executions(&self, intake: &IntakeConfig) -> Arc<StepFunctions> {
+    pub fn executions(&self, entry: &EntryConfig) -> Arc<StepFunctions> {
         Arc::new(StepFunctions::new(
             self.services.sfn.clone(),
-            intake.state_machine.clone(),
+            entry.state_machine.clone(),
         ))
     }
 

@@ -10,6 +10,8 @@
 
 mod deployment;
 mod errors;
+#[cfg(feature = "http")]
+mod http;
 mod log;
 mod metrics;
 
@@ -21,6 +23,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tracing::Instrument;
 
+#[cfg(feature = "http")]
+pub use crate::http::serve;
 pub use crate::{deployment::Deployment, errors::Refused};
 pub use lambda_runtime::Error;
 

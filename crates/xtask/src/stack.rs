@@ -18,7 +18,9 @@ const SCRIPT: &str = "tests/local_aws/script.json";
 const TEST_SCRIPT: &str = "tests/scenarios/script.json";
 
 /// What has cargo build the functions.
-pub(crate) const FUNCTIONS: [&str; 8] = [
+pub(crate) const FUNCTIONS: [&str; 10] = [
+    "--package",
+    "bedrock-diy-api",
     "--package",
     "bedrock-diy-intake",
     "--package",

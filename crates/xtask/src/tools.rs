@@ -23,6 +23,12 @@ pub(crate) const CHECKOV: PythonTools = PythonTools {
     place: "tools-checkov",
 };
 
+/// What asks the API whatever it may be asked.
+pub(crate) const SCHEMATHESIS: PythonTools = PythonTools {
+    list: "tests/schemathesis.txt",
+    place: "tools-schemathesis",
+};
+
 impl PythonTools {
     /// The folder with their programs; the virtual environment is made anew when the list changes.
     pub(crate) fn install(&self) -> Outcome<PathBuf> {

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::{
     shell::{Outcome, answers, cargo, command, root, step, target},
     stack,
-    tools::{CHECKOV, TOOLS},
+    tools::{CHECKOV, SCHEMATHESIS, TOOLS},
 };
 
 /// The AWS template.
@@ -58,6 +58,7 @@ pub(crate) fn verify() -> Outcome {
         "Examples in the docs",
         &mut cargo(["test", "--workspace", "--doc", "--locked"]),
     )?;
+    let schemathesis = SCHEMATHESIS.install()?;
     let stack = stack::for_tests(&tools)?;
     let mut tests = if answers("cargo", &["nextest", "--version"]) {
         cargo(["nextest", "run"])
@@ -70,6 +71,7 @@ pub(crate) fn verify() -> Outcome {
     tests.args(["--workspace", "--locked"]);
     tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug"));
     tests.env("BEDROCK_DIY_TOOLS", &tools);
+    tests.env("BEDROCK_DIY_SCHEMATHESIS", &schemathesis);
     tests.env("BEDROCK_DIY_STACK", &stack.endpoints);
     step("Tests", &mut tests)
 }

@@ -5,10 +5,11 @@ use std::{path::Path, sync::Arc};
 use bedrock_diy_core::{
     Code, Failure, JobId,
     catalogue::Catalogue,
+    commands,
     error::Result,
-    intake::{IntakeMessage, Lane, Submission},
+    intake::{IntakeMessage, Lane},
     job::{Job, JobStatus, unknown_job},
-    ports::{Applied, Clock, Executions, Jobs as _, Queue},
+    ports::{Bus, Clock, Executions, Jobs as JobsPort, Queue},
 };
 use bedrock_diy_embedded::{JobRow, RowFilter};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
@@ -51,6 +52,7 @@ async fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
         status: list.status.map(status),
         before,
         limit: PAGE,
+        ..RowFilter::default()
     };
     let most = if list.all { usize::MAX } else { list.limit };
     let mut table = list_table();
@@ -267,35 +269,20 @@ async fn events(machine: &Machine, one: &OneJob) -> Result<Exit> {
 /// A retry is a new job: the old one stays as it ended, and its finished stages come from the memo.
 async fn retry(machine: &Machine, jobs: &[String]) -> Result<Exit> {
     // All are looked at before any is retried.
-    let mut ended = Vec::new();
+    let mut submissions = Vec::new();
     for job in jobs {
-        let mut job = find(machine, job).await?;
-        // What was retried before goes on from where that ended.
-        while let Some(again) = machine.jobs.read(&JobId::of_retry(&job.job_id)).await? {
-            job = again;
-        }
-        if !matches!(job.status, JobStatus::Failed | JobStatus::Cancelled) {
-            return Err(Failure::new(
-                Code::InvalidRequest,
-                format!(
-                    "the job {} is {}: only failed and cancelled jobs can be retried; nothing was retried",
-                    job.job_id, job.status
-                ),
-            ));
-        }
-        ended.push(job);
+        let job = find(machine, job).await?;
+        submissions.push(
+            commands::retry(&machine.jobs, job)
+                .await
+                .map_err(|failure| Failure {
+                    detail: format!("{}; nothing was retried", failure.detail),
+                    ..failure
+                })?,
+        );
     }
-    for job in ended {
-        let again = JobId::of_retry(&job.job_id);
-        let submission = Submission {
-            job_id: again.clone(),
-            project_id: job.project_id,
-            batch: job.batch,
-            article: job.article,
-            session_id: job.session_id,
-            fresh: false,
-            retry_of: Some(job.job_id),
-        };
+    for submission in submissions {
+        let again = submission.job_id.clone();
         machine
             .queue
             .send(Lane::Live, vec![IntakeMessage::Submission(Box::new(submission))])
@@ -311,14 +298,10 @@ async fn cancel(machine: &Machine, jobs: &[String]) -> Result<Exit> {
     for job in jobs {
         found.push(find(machine, job).await?);
     }
-    for mut job in found {
-        while !job.status.is_terminal() {
-            let change = job.cancel("command line", machine.clock.now());
-            job = match machine.jobs.apply(change).await? {
-                Applied::Done(job, _) | Applied::Stale(job) => job,
-            };
-        }
-        machine.executions.stop(&job.job_id).await?;
+    for job in found {
+        let ports: (&dyn JobsPort, &dyn Executions, &dyn Bus, &dyn Clock) =
+            (&machine.jobs, &machine.executions, &machine.bus, &*machine.clock);
+        let job = commands::cancel(ports, job, "command line").await?;
         print(format_args!("{} {}", job.job_id, job.status))?;
     }
     Ok(Exit::Success)

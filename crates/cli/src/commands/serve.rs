@@ -16,7 +16,14 @@ use bedrock_diy_embedded::{Inbox, InboxFile};
 use tokio::sync::watch;
 
 use super::setup;
-use crate::{arguments::Serve, exit::Exit, machine::Machine, models, push, terminal::say};
+use crate::{
+    api::{self, Listener},
+    arguments::Serve,
+    exit::Exit,
+    machine::Machine,
+    models, push,
+    terminal::say,
+};
 
 /// How often the inbox is looked at. A file counts as whole when two looks found it the same.
 const LOOK: Duration = Duration::from_millis(500);
@@ -53,9 +60,40 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
             project.project_id
         ));
     }
-    let workers = setup::workers(&machine, &choice, arguments.asking.concurrency).await?;
+    let models = setup::models(&machine, &choice).await?;
+    let api = if arguments.until_idle {
+        None
+    } else {
+        Some(
+            Listener::bind(
+                &machine,
+                Arc::new(models.for_another_thread()),
+                &arguments.listening,
+                &choice.default_model,
+            )
+            .await?,
+        )
+    };
+    if let Some(api) = &api {
+        say(format_args!(
+            "API: http://{}/docs{}",
+            api.address(),
+            token_hint(&machine, &arguments)
+        ));
+    }
+    let workers = setup::workers(&machine, &models, &choice, arguments.asking.concurrency)?;
     let (stopper, stop) = setup::stop_on_signal();
-    let mut working = tokio::spawn(workers.run(stop.clone()));
+    let worked = stop.clone();
+    let answering = stop.clone();
+    let mut working = tokio::spawn(async move {
+        let api = async {
+            match api {
+                Some(api) => api.serve(answering).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(workers.run(worked), api).map(|_| ())
+    });
     let watched = tokio::select! {
         watched = watch_inbox(&machine, inbox, arguments.until_idle, stop.clone()) => watched,
         ended = &mut working => return ended
@@ -73,6 +111,15 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
     } else {
         Exit::Success
     })
+}
+
+/// Where the token is that the API takes.
+fn token_hint(machine: &Machine, arguments: &Serve) -> String {
+    if arguments.listening.oidc_issuer.is_some() {
+        return String::new();
+    }
+    let token = api::token_file(&machine.data).with_file_name("token");
+    format!("  (token in {})", token.display())
 }
 
 async fn watch_inbox(
@@ -180,13 +227,15 @@ mod tests {
             name: "News".into(),
             description: String::new(),
             owner: "test".into(),
+            members: Vec::new(),
             status: ProjectStatus::Active,
             settings,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            deleted_at: None,
             version: 1,
         };
-        let saved = machine.projects.put_project(&project).await.unwrap();
+        let saved = machine.projects.put_project(&project, None).await.unwrap();
         assert_eq!(saved, Saved::Done);
         for project in ["news", "unknown"] {
             let batch = machine.data.inbox().join(project).join("monday");

@@ -41,10 +41,20 @@ pub(super) fn lock(machine: &Machine) -> Result<DataFolderLock> {
         .map_err(|failure| Failure::new(Code::StorageUnavailable, failure.detail))
 }
 
-/// Workers with their models.
-pub(super) async fn workers(machine: &Machine, choice: &Choice, concurrency: u16) -> Result<Workers> {
+/// The models, ready to be asked.
+pub(super) async fn models(machine: &Machine, choice: &Choice) -> Result<Models> {
     let models = Models::new(machine.data.path().join("models"));
     models.prepare(&choice.default_model).await?;
+    Ok(models)
+}
+
+/// Workers with these models.
+pub(super) fn workers(
+    machine: &Machine,
+    models: &Models,
+    choice: &Choice,
+    concurrency: u16,
+) -> Result<Workers> {
     machine.workers(
         || Arc::new(models.for_another_thread()),
         choice.default_model.clone(),

@@ -1,0 +1,18 @@
+//! The API of `bedrock-diy serve`, as its callers see it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
+
+mod access;
+mod document;
+mod editing;
+mod exporting;
+mod hooks;
+mod schemas;
+mod submitting;
+mod trying;
+mod walk;
