@@ -84,6 +84,7 @@ impl Stack {
                 jobs: self.output("JobsTableName")?,
                 stage_memo: self.output("StageMemoTableName")?,
                 model_quota: self.output("ModelQuotaTableName")?,
+                webhooks: self.output("WebhooksTableName")?,
             },
             buckets: Buckets {
                 prompts: self.output("PromptsBucketName")?,
@@ -91,6 +92,7 @@ impl Stack {
                 results: self.output("ResultsBucketName")?,
             },
             event_bus: self.output("EventBusName")?,
+            secrets_path: self.output("SecretsPath")?,
             retention_days: 365,
         })
     }

@@ -34,6 +34,7 @@ async fn every_file_does_what_it_says() {
     events.that_nobody_can_use().await;
     events.of_the_state_machine().await;
     events.of_ends().await;
+    events.of_the_gateway().await;
     assert_eq!(events.run, files(), "every file in events/ is run");
 }
 
@@ -138,6 +139,19 @@ impl Events {
         }
     }
 
+    async fn of_the_gateway(&mut self) {
+        for (file, status) in [
+            ("health", 200),
+            ("nobody-lists-projects", 401),
+            ("forged-token", 401),
+            ("delivery-to-an-unknown-hook", 404),
+            ("nothing-there", 404),
+        ] {
+            let answer = self.invoke(&format!("api/{file}.json")).await.unwrap();
+            assert_eq!(answer["statusCode"], status, "{file}: {answer}");
+        }
+    }
+
     /// Hands a file to its function; none of its messages is to come again.
     async fn passes(&mut self, file: &str) {
         assert_eq!(self.refused(file).await, Vec::<Value>::new(), "{file}");
@@ -154,6 +168,7 @@ impl Events {
     async fn invoke(&mut self, file: &str) -> Result<Value, String> {
         self.run.insert(file.to_owned());
         let function = match Path::new(file).parent().and_then(Path::to_str) {
+            Some("api") => "Api",
             Some("intake") => "Intake",
             Some("plan") => "Plan",
             Some("stage") => "Stage",

@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod api;
 mod articles;
 mod calls;
 mod endings;

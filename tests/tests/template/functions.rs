@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// What a library reads for them.
-const READ_BY_LIBRARIES: [&str; 1] = ["RUST_LOG"];
+const READ_BY_LIBRARIES: [&str; 2] = ["RUST_LOG", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"];
 
 #[test]
 fn every_function_is_a_program_of_the_workspace_and_runs_as_told() {

@@ -65,7 +65,8 @@ fn a_message_stays_hidden_six_times_as_long_as_its_function_may_run() {
     let template = Template::prod();
     let mut sources = 0;
     for (name, function) in template.all("AWS::Serverless::Function") {
-        for (event, source) in function["Events"].as_object().into_iter().flatten() {
+        let events = function["Events"].as_object().into_iter().flatten();
+        for (event, source) in events.filter(|(_, source)| source["Type"] == "SQS") {
             let queue = text(&source["Properties"]["Queue"]);
             let queue = queue.trim_start_matches("${").trim_end_matches(".Arn}");
             let hidden = seconds(template.properties(queue), "VisibilityTimeout");

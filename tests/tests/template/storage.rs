@@ -56,13 +56,14 @@ fn tables_are_named_and_keyed_as_the_adapters_expect() {
     assert_eq!(
         tables,
         [
-            "BedrockDiyChatHistory(sessionId, timestamp) ttl",
+            "BedrockDiyChatHistory(sessionId, timestamp) ttl byProject(listedIn, lastAt)",
             "BedrockDiyJobs(jobId, item) ttl byProject(projectId, acceptedAt) byBatch(projectBatch, acceptedAt)",
             "BedrockDiyModelQuota(model, holder) ttl",
             "BedrockDiyProjects(projectId) byOwner(owner, createdAt)",
             "BedrockDiyPromptRevisions(card, revision)",
             "BedrockDiyPrompts(projectId, promptId)",
             "BedrockDiyStageMemo(memoKey) ttl",
+            "BedrockDiyWebhooks(projectId, webhookId) byId(webhookId)",
         ]
     );
 }
