@@ -79,7 +79,11 @@ impl Executions for StepFunctions {
             Ok(_) => Ok(()),
             Err(error) => {
                 let refused = error.as_service_error();
-                if refused.is_some_and(StopExecutionError::is_execution_does_not_exist) {
+                // One that has ended by itself is not to be validated as one that runs.
+                let has_ended = refused.is_some_and(|error| {
+                    error.is_execution_does_not_exist() || error.is_validation_exception()
+                });
+                if has_ended {
                     return Ok(());
                 }
                 Err(failure(&format!("stopping the execution {job}"), &error))

@@ -85,6 +85,10 @@ pub async fn cancel(
     mut job: Job,
     by: &str,
 ) -> Result<Job> {
+    // One that was cancelled before may still have an execution: whoever cancelled it may have died in between.
+    if job.status.is_terminal() && job.status != JobStatus::Cancelled {
+        return Ok(job);
+    }
     while !job.status.is_terminal() {
         job = match jobs.apply(job.cancel(by, clock.now())).await? {
             Applied::Done(job, events) => {

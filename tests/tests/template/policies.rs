@@ -20,7 +20,7 @@ const ANY_RESOURCE: [(&str, &str); 3] = [
 const ANY_BELOW: [(&str, &str, &str); 2] = [
     (
         "ApiRole",
-        "${Environment}/hooks/*",
+        "/prod/hooks/*",
         "each hook has secrets of its own",
     ),
     (
