@@ -18,11 +18,7 @@ const ANY_RESOURCE: [(&str, &str); 3] = [
 
 /// Where a resource is everything below a name, and why.
 const ANY_BELOW: [(&str, &str, &str); 2] = [
-    (
-        "ApiRole",
-        "/prod/hooks/*",
-        "each hook has secrets of its own",
-    ),
+    ("ApiRole", "/prod/hooks/*", "each hook has secrets of its own"),
     (
         "ApiRole",
         "${ArticleStateMachine.Name}:*",
