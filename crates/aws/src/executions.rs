@@ -1,10 +1,7 @@
 //! Executions of the state machine in Step Functions.
 
 use async_trait::async_trait;
-use aws_sdk_sfn::{
-    Client,
-    operation::{start_execution::StartExecutionError, stop_execution::StopExecutionError},
-};
+use aws_sdk_sfn::{Client, operation::start_execution::StartExecutionError};
 use bedrock_diy_core::{
     Code, Failure, JobId, cursor::Cursor, error::Result, intake::Lane, ports::Executions,
 };

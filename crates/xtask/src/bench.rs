@@ -1,4 +1,4 @@
-//! `cargo bench-local`, `cargo bench-api`, `cargo bench-lambda`.
+//! `cargo bench-local`, `cargo bench-lambda`.
 
 use crate::{
     shell::{Outcome, cargo, command, step, target},
@@ -7,58 +7,6 @@ use crate::{
 
 /// Builds everything in release, and measures.
 pub(crate) fn bench_local(short: bool) -> Outcome {
-    build_programs()?;
-    step(
-        "Building the bench",
-        &mut cargo([
-            "build",
-            "--release",
-            "--package",
-            "bedrock-diy-bench",
-            "--no-default-features",
-        ]),
-    )?;
-    let programs = target().join("release");
-    let mut bench = command(
-        &programs.join("bench-local").to_string_lossy(),
-        ["all", "--programs"],
-    );
-    bench.arg(&programs);
-    if short {
-        bench.arg("--short");
-    }
-    step("Measuring (some minutes; leave the machine alone)", &mut bench)
-}
-
-/// Builds everything in release, and measures the API.
-pub(crate) fn bench_api(short: bool) -> Outcome {
-    build_programs()?;
-    step(
-        "Building the bench",
-        &mut cargo([
-            "build",
-            "--release",
-            "--package",
-            "bedrock-diy-bench",
-            "--no-default-features",
-            "--features",
-            "api",
-        ]),
-    )?;
-    let programs = target().join("release");
-    let mut bench = command(
-        &programs.join("bench-api").to_string_lossy(),
-        ["all", "--programs"],
-    );
-    bench.arg(&programs);
-    if short {
-        bench.arg("--short");
-    }
-    step("Measuring (some minutes; leave the machine alone)", &mut bench)
-}
-
-/// Builds what is measured on one machine.
-fn build_programs() -> Outcome {
     step(
         "Building the program",
         &mut cargo([
@@ -79,7 +27,27 @@ fn build_programs() -> Outcome {
             "--features",
             "program",
         ]),
-    )
+    )?;
+    step(
+        "Building the bench",
+        &mut cargo([
+            "build",
+            "--release",
+            "--package",
+            "bedrock-diy-bench",
+            "--no-default-features",
+        ]),
+    )?;
+    let programs = target().join("release");
+    let mut bench = command(
+        &programs.join("bench-local").to_string_lossy(),
+        ["all", "--programs"],
+    );
+    bench.arg(&programs);
+    if short {
+        bench.arg("--short");
+    }
+    step("Measuring (some minutes; leave the machine alone)", &mut bench)
 }
 
 /// Builds the functions as they are deployed, and measures them.
