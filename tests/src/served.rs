@@ -142,7 +142,8 @@ impl Client {
     pub fn new(base: &str, token: Option<&str>) -> Self {
         let config = Agent::config_builder().http_status_as_error(false);
         Self {
-            agent: config.max_redirects(0).build().into(),
+            // A connection a request: what one leaves behind is nothing to the next.
+            agent: config.max_redirects(0).max_idle_connections(0).build().into(),
             base: base.to_owned(),
             token: token.map(str::to_owned),
         }

@@ -3,8 +3,9 @@
 use std::{any::Any, time::Instant};
 
 use axum::{
+    body::{Body, to_bytes},
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,6 +15,9 @@ use crate::{problem::Problem, verbs};
 
 /// The header that has the request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A body of so many bytes is small.
+const SMALL_BODY: usize = 64 * 1024;
 
 /// The longest request id that is taken from a caller, in bytes.
 const LONGEST_ID: usize = 128;
@@ -27,7 +31,10 @@ pub(crate) async fn attend(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map(|matched| verbs::asked(matched.as_str()));
-    let mut response = next.run(request).await;
+    let mut response = match with_small_body(request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
     let code = response.extensions().get::<Problem>().map(Problem::code);
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let headers = std::mem::take(response.headers_mut());
@@ -55,6 +62,20 @@ pub(crate) async fn attend(request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// The request with its body read, where that is said to be small: whoever is refused before anybody looks at the
+/// body keeps their connection. One with unread bytes on it would have to be closed, under the next request maybe.
+async fn with_small_body(request: Request) -> Result<Request, Problem> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_none_or(|length| length == 0 || length > SMALL_BODY) {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let bytes = to_bytes(body, SMALL_BODY).await;
+    let bytes = bytes.map_err(|_| Problem::malformed("The body broke off before its end."))?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 /// The caller's id for the request where it is one, else a new one.
