@@ -76,6 +76,9 @@ impl Program {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env_remove("AWS_PROFILE")
+            .env_remove("BEDROCK_DIY_ENDPOINT")
+            .env_remove("BEDROCK_DIY_PROFILE")
+            .env_remove("BEDROCK_DIY_TOKEN")
             .stdin(Stdio::null());
         command
     }

@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{self, PathBuf},
     sync::Arc,
 };
 
@@ -21,7 +21,7 @@ use bedrock_diy_core::{
     intake::{Drop, IntakeMessage, Lane},
     ports::{Clock, Identity, Model, Objects, Queue},
 };
-use bedrock_diy_embedded::{DataFolder, FileSecrets, LocalUploads, SqliteHistory, SqliteHooks};
+use bedrock_diy_embedded::{FileSecrets, LocalUploads, SqliteHistory, SqliteHooks};
 use bedrock_diy_identity::{Algorithm, Oidc, OidcConfig, TokenFile};
 use tokio::{net::TcpListener, sync::watch};
 
@@ -120,8 +120,8 @@ async fn receive(
 }
 
 /// The file of this data folder's tokens.
-pub(crate) fn token_file(data: &DataFolder) -> PathBuf {
-    data.path().join("tokens.toml")
+pub(crate) fn token_file(data: &path::Path) -> PathBuf {
+    data.join("tokens.toml")
 }
 
 fn ports(machine: &Machine, model: Arc<dyn Model>, uploads: LocalUploads) -> Ports {
@@ -146,7 +146,7 @@ fn ports(machine: &Machine, model: Arc<dyn Model>, uploads: LocalUploads) -> Por
 fn identity(machine: &Machine, listening: &Listening) -> Result<Arc<dyn Identity>> {
     let Some(issuer) = &listening.oidc_issuer else {
         refuse_strangers(listening)?;
-        let (tokens, _) = TokenFile::open_or_create(token_file(&machine.data), rand::random())?;
+        let (tokens, _) = TokenFile::open_or_create(token_file(machine.data.path()), rand::random())?;
         return Ok(Arc::new(tokens));
     };
     let mut config = OidcConfig::new(issuer, "");

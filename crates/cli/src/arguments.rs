@@ -1,9 +1,19 @@
 //! What can be typed.
 
+mod elsewhere;
+mod jobs;
+
 use std::{net::SocketAddr, path::PathBuf};
 
-use bedrock_diy_core::{BatchId, ProjectId};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub use self::{
+    elsewhere::{
+        Cards, CreateProject, DeleteProject, DiffCards, Elsewhere, ListProjects, OneProject, Projects,
+        PullCards, PushCards, Submit, SubmitLane,
+    },
+    jobs::{DeadLetters, Export, Format, Jobs, ListJobs, OneJob, Results, SomeJobs, Status},
+};
 
 /// Runs articles through ordered prompt cards, each once, with results and history kept.
 ///
@@ -18,6 +28,9 @@ pub struct Arguments {
     /// Your own entries for the model catalogue, in the format of models.toml.
     #[arg(long, global = true, help_heading = "Everywhere", env = "BEDROCK_DIY_MODELS", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub models: Option<PathBuf>,
+    /// Which API is asked.
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
     /// What is done.
     #[command(subcommand)]
     pub command: Command,
@@ -28,6 +41,10 @@ Try it:
   bedrock-diy init news                          writes a project to start from
   bedrock-diy run articles/ --project news       runs a folder of articles
   bedrock-diy serve --project news               works what is dropped in the data folder's inbox/
+
+And, with an API elsewhere (--endpoint or --profile):
+  bedrock-diy cards push news                    makes its project what the folder says
+  bedrock-diy submit articles/ --project news    submits a folder of articles
 
 Stopping:
   Ctrl-C lets answers that are being written come to their end, for half a minute at most,
@@ -40,14 +57,39 @@ Which model answers:
   this machine, which is free and not good.
 
 Exit codes:
-  0    what was asked for is done; of `run`: every article succeeded
-  1    of `run`: some article failed; its row says why, and the same command tries it again
-  2    what was asked for makes no sense (an argument, a project file, no credentials)
+  0    what was asked for is done; of `run` and `submit --wait`: every article succeeded
+  1    of `run` and `submit --wait`: some article failed; its row says why. The same `run` tries it
+       again, and so does `jobs retry`
+  2    what was asked for makes no sense (an argument, a project file, no credentials), or the API
+       refuses it
   3    the machine is in the way (disk, network, a data folder that is in use or of another
        version), or a fault of bedrock-diy itself
   130  stopped by Ctrl-C or a polite kill; the same command goes on where it stopped
 
 Logs go to standard error; RUST_LOG=info shows them, BEDROCK_DIY_LOG=json makes them JSON.";
+
+const LOGIN: &str = "\
+Signs in with the API of --profile, and says as whom
+
+A profile is an entry of config.toml in the user's configuration folder (~/.config/bedrock-diy on
+Linux):
+
+  [profile.work]
+  endpoint = \"https://abcdef.execute-api.eu-central-1.amazonaws.com/v1\"
+
+with one of these lines, or none for an API on this machine:
+
+  # People, through Amazon Cognito's sign-in page:
+  cognito = { domain = \"https://NAME.auth.REGION.amazoncognito.com\", client_id = \"…\" }
+  # Machines, by their secret, here or in the variable BEDROCK_DIY_CLIENT_SECRET:
+  client_credentials = { domain = \"https://…\", client_id = \"…\", secret_file = \"…\", scopes = [\"bedrock-diy/read\"] }
+  # A token from elsewhere:
+  token_file = \"…\"
+  token_command = [\"pass\", \"show\", \"bedrock-diy\"]
+
+For people, an address is printed: open it in a browser, sign in, and the command goes on. What is
+granted is kept in a file for its owner alone, and renewed as long as the issuer allows. Machines
+need no login: their commands get a token where they have none.";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -74,6 +116,26 @@ pub enum Command {
     /// left alone. Look at what came of them with `bedrock-diy jobs list`, and write their results
     /// with `bedrock-diy results export`.
     Serve(Serve),
+    /// Lists projects of an API, shows one, creates or deletes.
+    #[command(subcommand)]
+    Projects(Projects),
+    /// Brings a project's files and an API's project to the same state.
+    ///
+    /// The folder is one as `bedrock-diy init` writes it, and is best kept under version control, with the file
+    /// .bedrock-diy.json: that notes what was pushed or pulled last, so that changes of others are told from yours.
+    #[command(subcommand)]
+    Cards(Cards),
+    /// Submits articles to an API.
+    ///
+    /// Text, Markdown and HTML in UTF-8 of up to 5 MB go as they are; everything else is uploaded, and is called by its
+    /// name with the beginning of its contents' SHA-256 (report.3f2a9c1d.pdf). The same command again makes no new jobs:
+    /// not for a file of the same name and contents in the same batch.
+    Submit(Submit),
+    /// Signs in with the API of --profile, and says as whom.
+    #[command(long_about = LOGIN)]
+    Login,
+    /// Forgets the tokens of --profile, and has the issuer take them back.
+    Logout,
     /// Lists jobs, shows one, retries or cancels.
     ///
     /// A job is one article under one revision of the project's cards. Wherever a job is named, the
@@ -243,141 +305,6 @@ pub enum TokenAlgorithm {
     Rs256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
-}
-
-/// What can be done with jobs.
-#[derive(Debug, Subcommand)]
-pub enum Jobs {
-    /// Lists jobs, the newest first.
-    List(ListJobs),
-    /// Shows one job with its stages.
-    Show(OneJob),
-    /// Shows what happened to one job.
-    Events(OneJob),
-    /// Tries failed or cancelled jobs again, from the stage that failed on
-    ///
-    /// A retry is a new job, whose id is printed; `bedrock-diy serve` works it, with the cards as they
-    /// are now: what has not changed comes from the memo. All failed ones:
-    ///
-    ///   bedrock-diy jobs list --all --status failed --json | jq -r .jobId | xargs bedrock-diy jobs retry
-    #[command(verbatim_doc_comment)]
-    Retry(SomeJobs),
-    /// Shows messages that could not be handled and why, the newest first.
-    ///
-    /// A message is what brings an article in. It is given up when it can't be of use however often it
-    /// is handled; what it was for has a failed job where one could be named.
-    DeadLetters(DeadLetters),
-    /// Cancels jobs that have not ended, also while `run` or `serve` works them.
-    Cancel(SomeJobs),
-}
-
-/// Arguments of `jobs list`.
-#[derive(Debug, Args)]
-pub struct ListJobs {
-    /// Only of this project.
-    #[arg(long)]
-    pub project: Option<ProjectId>,
-    /// Only of this batch.
-    #[arg(long)]
-    pub batch: Option<BatchId>,
-    /// Only in this status.
-    #[arg(long, value_enum)]
-    pub status: Option<Status>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub limit: usize,
-    /// All of them.
-    #[arg(long, conflicts_with = "limit")]
-    pub all: bool,
-    /// Only those that were accepted before this job: the last one of the list before.
-    #[arg(long, value_name = "JOB")]
-    pub before: Option<String>,
-    /// Prints JSON, one document a line.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `jobs dead-letters`.
-#[derive(Debug, Args)]
-pub struct DeadLetters {
-    /// At most so many.
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub limit: usize,
-    /// Prints JSON, one document a line.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// A job's status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Status {
-    /// Known, not begun.
-    Accepted,
-    /// Its stages run.
-    Running,
-    /// Every stage has a good output.
-    Succeeded,
-    /// It could not go on.
-    Failed,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-/// A job.
-#[derive(Debug, Args)]
-pub struct OneJob {
-    /// The job's id, or as much of its beginning as no other has.
-    pub job: String,
-    /// Prints JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Some jobs.
-#[derive(Debug, Args)]
-pub struct SomeJobs {
-    /// The jobs' ids, or as much of their beginnings as no other has.
-    #[arg(required = true)]
-    pub jobs: Vec<String>,
-}
-
-/// What can be done with results.
-#[derive(Debug, Subcommand)]
-pub enum Results {
-    /// Writes the results of finished jobs as one table: a row a job, a column a card.
-    ///
-    /// A card with an output schema has a column more for each of its fields: CARD.FIELD. Tokens, cost in
-    /// US dollars and the job's id stand in the last columns. The newest jobs come first. A job that was retried is told by its retry. An article that ran again
-    /// under changed cards has a row for each time; --batch picks one run.
-    Export(Export),
-}
-
-/// Arguments of `results export`.
-#[derive(Debug, Args)]
-pub struct Export {
-    /// Of this project.
-    #[arg(long)]
-    pub project: ProjectId,
-    /// Only of this batch.
-    #[arg(long)]
-    pub batch: Option<BatchId>,
-    /// The table's format.
-    #[arg(long, value_enum, default_value_t = Format::Csv)]
-    pub format: Format,
-    /// The file to write [default: standard output].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub out: Option<PathBuf>,
-}
-
-/// A table's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Comma-separated values, for spreadsheets.
-    Csv,
-    /// One JSON document a line, for programs.
-    Jsonl,
-    /// Apache Parquet, for data tools; to a file or another program.
-    Parquet,
 }
 
 /// What can be done with tokens.

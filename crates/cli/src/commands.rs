@@ -1,13 +1,17 @@
 //! The commands, one file each.
 
+mod cards;
 mod follow;
 mod jobs;
+mod login;
 mod models;
+mod projects;
 mod results;
 mod run;
 mod serve;
 mod setup;
 mod submit;
+mod submit_files;
 mod summary;
 mod tokens;
 
@@ -19,13 +23,15 @@ use clap::CommandFactory;
 use crate::{
     arguments::{Arguments, Command},
     exit::Exit,
+    folders,
     project_files::{self, InitError},
     terminal::{self, print},
 };
 
 /// Does what was typed.
 pub async fn run(arguments: Arguments) -> Result<Exit> {
-    let data = arguments.data.map_or_else(default_data, Ok)?;
+    let data = arguments.data.map_or_else(folders::data, Ok)?;
+    let elsewhere = &arguments.elsewhere;
     let catalogue = || catalogue(arguments.models.as_ref());
     match arguments.command {
         Command::Init(init) => {
@@ -47,9 +53,14 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
         }
         Command::Run(run) => run::run(&data, catalogue()?, run).await,
         Command::Serve(serve) => serve::serve(&data, catalogue()?, serve).await,
-        Command::Jobs(command) => jobs::jobs(&data, catalogue()?, command).await,
+        Command::Projects(command) => projects::projects(elsewhere, &data, command).await,
+        Command::Cards(command) => cards::cards(elsewhere, &data, &catalogue()?, command).await,
+        Command::Submit(submit) => submit_files::submit(elsewhere, &data, submit).await,
+        Command::Login => login::login(elsewhere, &data).await,
+        Command::Logout => login::logout(elsewhere).await,
+        Command::Jobs(command) => jobs::jobs(elsewhere, &data, catalogue()?, command).await,
         Command::Results(crate::arguments::Results::Export(export)) => {
-            results::export(&data, catalogue()?, export).await
+            results::export(elsewhere, &data, catalogue()?, export).await
         }
         Command::Tokens(command) => tokens::tokens(&data, command),
         Command::Models(models) => models::list(&catalogue()?, &models),
@@ -89,23 +100,6 @@ pub fn log(arguments: &Arguments) {
     } else {
         builder.compact().init();
     }
-}
-
-fn default_data() -> Result<PathBuf> {
-    use etcetera::{AppStrategy, AppStrategyArgs, choose_app_strategy};
-    let arguments = AppStrategyArgs {
-        top_level_domain: "org".into(),
-        author: "bedrock-diy".into(),
-        app_name: "bedrock-diy".into(),
-    };
-    choose_app_strategy(arguments)
-        .map(|strategy| strategy.data_dir())
-        .map_err(|_| {
-            Failure::new(
-                Code::InvalidRequest,
-                "there is no home folder to keep data in: name a folder with --data",
-            )
-        })
 }
 
 fn catalogue(user: Option<&PathBuf>) -> Result<Catalogue> {

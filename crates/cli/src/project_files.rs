@@ -43,6 +43,7 @@ mod settings;
 mod starter;
 mod suggestion;
 mod variables;
+mod writing;
 mod yaml;
 
 #[cfg(test)]
@@ -57,9 +58,10 @@ use bedrock_diy_core::{
     project::{ProjectStatus, Settings},
 };
 
-pub use card_file::{ParsedCard, parse_card};
+pub use card_file::{ParsedCard, parse_card, with_prompt};
 pub use fault::{FileFault, Place};
 pub use starter::{InitError, init};
+pub use writing::{as_a_file_has_it, card_file, card_file_name, project_file, write_file};
 
 /// A project, read from its folder. Everything in it has been checked.
 #[derive(Debug, Clone, PartialEq)]

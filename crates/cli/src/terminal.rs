@@ -61,6 +61,28 @@ pub(crate) fn print(text: impl Display) -> Result<()> {
     read_by_somebody(beside_bars(|| writeln!(io::stdout().lock(), "{text}")))
 }
 
+/// Asks whoever sits there. Fails where nobody does.
+pub(crate) fn confirm(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::new(
+            Code::InvalidRequest,
+            "nothing was done, because nobody sits at a terminal who could be asked: say --yes if it is meant",
+        ));
+    }
+    beside_bars(|| {
+        let mut out = io::stderr().lock();
+        write!(out, "{question} [y/N] ")?;
+        out.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    })
+    .map_err(|error: io::Error| {
+        let detail = format!("nothing was done, because nobody could be asked: {error}");
+        Failure::new(Code::StorageUnavailable, detail)
+    })
+}
+
 /// Prints a piece of text on standard output as it comes. It is shown at once; nobody need see it.
 pub(crate) fn stream(text: &str) {
     let _ = beside_bars(|| {

@@ -1,5 +1,8 @@
 //! `bedrock-diy jobs …`.
 
+mod elsewhere;
+mod shown;
+
 use std::{path::Path, sync::Arc};
 
 use bedrock_diy_core::{
@@ -12,24 +15,30 @@ use bedrock_diy_core::{
     ports::{Bus, Clock, Executions, Jobs as JobsPort, Queue},
 };
 use bedrock_diy_embedded::{JobRow, RowFilter};
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 
+use self::shown::{Shown, ShownStage, list_table, print_stages};
 use crate::{
-    arguments::{DeadLetters, Jobs, ListJobs, OneJob, Status},
+    arguments::{DeadLetters, Elsewhere, Jobs, ListJobs, OneJob, Status},
     exit::Exit,
     machine::Machine,
+    remote::Remote,
     terminal::{plain, print, say},
-    text::{dollars, duration, grouped, shortened},
+    text::shortened,
 };
 
 /// Jobs read at once: a list of any length goes through in pages.
 const PAGE: usize = 500;
 
-/// As much of an id as tells a million jobs apart. The whole would take a fifth of the table.
-const SHORT_ID: usize = 12;
-
 /// Does what was asked for with jobs.
-pub(super) async fn jobs(data: &Path, catalogue: Catalogue, command: Jobs) -> Result<Exit> {
+pub(super) async fn jobs(
+    elsewhere: &Elsewhere,
+    data: &Path,
+    catalogue: Catalogue,
+    command: Jobs,
+) -> Result<Exit> {
+    if let Some(remote) = Remote::named(elsewhere, data)? {
+        return elsewhere::jobs(&remote, command).await;
+    }
     let machine = Machine::open(data, Arc::new(catalogue))?;
     match command {
         Jobs::List(list) => list_jobs(&machine, list).await,
@@ -65,7 +74,7 @@ async fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
             if list.json {
                 print(json(&row.job)?)?;
             } else {
-                table.add_row(list_row(&row.job));
+                table.add_row(Shown::from(&row.job).row());
             }
         }
         listed += page.len();
@@ -92,49 +101,6 @@ async fn list_jobs(machine: &Machine, list: ListJobs) -> Result<Exit> {
         }
     }
     Ok(Exit::Success)
-}
-
-fn list_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header([
-        "Job",
-        "Article",
-        "Project",
-        "Status",
-        "Stages",
-        "Tokens",
-        "Cost",
-        "Accepted (UTC)",
-    ]);
-    table
-}
-
-fn list_row(job: &Job) -> [String; 8] {
-    let status = job.error.as_ref().map_or_else(
-        || job.status.to_string(),
-        |error| format!("{} {}", job.status, error.code),
-    );
-    // How many stages it has is known once it is planned.
-    let stages = match job.stages {
-        0 => "-".to_owned(),
-        stages => format!("{}/{stages}", job.stages_done),
-    };
-    [
-        job.job_id.as_str().chars().take(SHORT_ID).collect(),
-        shortened(&plain(&job.article.name), 28),
-        job.project_id.to_string(),
-        status,
-        stages,
-        grouped(job.usage.total()),
-        dollars(job.cost),
-        job.accepted_at
-            .to_string()
-            .replace('T', " ")
-            .chars()
-            .take(16)
-            .collect(),
-    ]
 }
 
 fn dead_letters(machine: &Machine, list: &DeadLetters) -> Result<Exit> {
@@ -174,69 +140,10 @@ async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
         print(json(&serde_json::json!({ "job": job, "stages": stages }))?)?;
         return Ok(Exit::Success);
     }
-    print(format_args!("Job      {}", job.job_id))?;
-    print(format_args!(
-        "Article  {} ({} bytes)",
-        plain(&job.article.name),
-        grouped(job.article.source.size)
-    ))?;
-    print(format_args!("Project  {}, batch {}", job.project_id, job.batch))?;
-    print(format_args!("Status   {}", job.status))?;
-    if let Some(error) = &job.error {
-        print(format_args!("         {}: {}", error.code, plain(&error.message)))?;
-    }
-    if let Some(earlier) = &job.retry_of {
-        print(format_args!("Retry of {earlier}"))?;
-    }
     let later = JobId::of_retry(&job.job_id);
-    if machine.jobs.read(&later).await?.is_some() {
-        print(format_args!("Retried  as {later}"))?;
-    }
-    if let Some(ended) = job.ended_at {
-        let time = std::time::Duration::from_millis(ended.millis_since(job.accepted_at));
-        print(format_args!(
-            "Time     {} (accepted {})",
-            duration(time),
-            job.accepted_at
-        ))?;
-    }
-    print(format_args!(
-        "Cost     {}, {} tokens",
-        dollars(job.cost),
-        grouped(job.usage.total())
-    ))?;
-    if stages.is_empty() {
-        return Ok(Exit::Success);
-    }
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header([
-        "Stage",
-        "Card",
-        "Revision",
-        "Model",
-        "Tokens",
-        "Cost",
-        "Model time",
-        "Output",
-    ]);
-    for stage in &stages {
-        table.add_row([
-            stage.stage.to_string(),
-            stage.prompt_id.to_string(),
-            stage.revision.to_string(),
-            stage.model.clone(),
-            if stage.memo_hit {
-                "from the memo".to_owned()
-            } else {
-                grouped(stage.usage.total())
-            },
-            dollars(stage.cost),
-            duration(std::time::Duration::from_millis(stage.model_ms)),
-            stage.output.key.clone(),
-        ]);
-    }
-    print(table)?;
+    let later = machine.jobs.read(&later).await?.map(|_| later);
+    Shown::from(&job).print(later.as_ref())?;
+    print_stages(stages.iter().map(ShownStage::from))?;
     Ok(Exit::Success)
 }
 

@@ -1,10 +1,12 @@
 //! `bedrock-diy results export`.
 
+mod elsewhere;
+mod part;
+
 use std::{
     collections::HashSet,
-    fs::File,
     io::{BufWriter, IsTerminal as _, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -18,10 +20,12 @@ use bedrock_diy_core::{
 use bedrock_diy_embedded::{JobRow, RowFilter};
 use bedrock_diy_tables::{Columns, Row, Table};
 
+use self::part::Part;
 use crate::{
-    arguments::{Export, Format},
+    arguments::{Elsewhere, Export, Format},
     exit::Exit,
     machine::Machine,
+    remote::Remote,
     terminal::read_by_somebody,
 };
 
@@ -29,12 +33,20 @@ use crate::{
 const PAGE: usize = 200;
 
 /// Writes the table.
-pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export) -> Result<Exit> {
+pub(super) async fn export(
+    elsewhere: &Elsewhere,
+    data: &Path,
+    catalogue: Catalogue,
+    arguments: Export,
+) -> Result<Exit> {
     if arguments.format == Format::Parquet && arguments.out.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::new(
             Code::InvalidRequest,
             "Parquet is nothing to read on a terminal: name a file with --out FILE",
         ));
+    }
+    if let Some(remote) = Remote::named(elsewhere, data)? {
+        return elsewhere::export(&remote, &arguments).await;
     }
     let machine = Machine::open(data, Arc::new(catalogue))?;
     let (columns, jobs) = look(&machine, &arguments).await?;
@@ -45,22 +57,9 @@ pub(super) async fn export(data: &Path, catalogue: Catalogue, arguments: Export)
             Ok(()) => Ok(Exit::Success),
         };
     };
-    // Beside the old table until it is whole.
-    let mut part = path.clone().into_os_string();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = match File::create(&part) {
-        Ok(file) => write(&machine, arguments.format, columns, jobs, BufWriter::new(file)).await?,
-        Err(error) => Err(error),
-    };
-    written
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|error| {
-            Failure::new(
-                Code::StorageUnavailable,
-                format!("{} can't be written: {error}", path.display()),
-            )
-        })?;
+    let mut part = Part::create(path)?;
+    let written = write(&machine, arguments.format, columns, jobs, part.out()).await?;
+    part.finish(written)?;
     Ok(Exit::Success)
 }
 

@@ -118,7 +118,7 @@ fn token_hint(machine: &Machine, arguments: &Serve) -> String {
     if arguments.listening.oidc_issuer.is_some() {
         return String::new();
     }
-    let token = api::token_file(&machine.data).with_file_name("token");
+    let token = api::token_file(machine.data.path()).with_file_name("token");
     format!("  (token in {})", token.display())
 }
 

@@ -287,7 +287,8 @@ fn of_record(
     })
 }
 
-fn holds_many(path: &Path) -> bool {
+/// Whether a file of this name holds many articles.
+pub(super) fn holds_many(path: &Path) -> bool {
     path.file_name()
         .and_then(|name| articles::MediaType::from_name(&name.to_string_lossy()))
         .is_some_and(articles::MediaType::holds_many)

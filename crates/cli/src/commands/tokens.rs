@@ -17,7 +17,7 @@ use crate::{
 /// Does what was asked for with tokens.
 pub(super) fn tokens(data: &Path, command: Tokens) -> Result<Exit> {
     let folder = DataFolder::open(data)?;
-    let (tokens, _) = TokenFile::open_or_create(token_file(&folder), rand::random())?;
+    let (tokens, _) = TokenFile::open_or_create(token_file(folder.path()), rand::random())?;
     match command {
         Tokens::List(list) => {
             let mut table = Table::new();
@@ -40,7 +40,7 @@ pub(super) fn tokens(data: &Path, command: Tokens) -> Result<Exit> {
                     "this machine's own token was removed: make another with `bedrock-diy tokens add`";
                 Failure::new(Code::InvalidRequest, detail)
             };
-            print(local_token(&token_file(&folder))?.ok_or_else(gone)?)?;
+            print(local_token(&token_file(folder.path()))?.ok_or_else(gone)?)?;
         }
         Tokens::Add(AddToken { name, role }) => {
             let role = match role {

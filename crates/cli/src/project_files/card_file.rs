@@ -235,6 +235,33 @@ fn headless(text: &str) -> Option<usize> {
     (is_field && lines.any(|(_, line)| line.trim_end() == "---")).then_some(at + 1)
 }
 
+/// A prompt without the blank lines around it.
+pub(super) fn prompt_of(body: &str) -> &str {
+    body[blank_lines(body)..].trim_end()
+}
+
+/// The bytes of the blank lines that a text begins with.
+fn blank_lines(text: &str) -> usize {
+    let lines = text.split_inclusive('\n');
+    lines
+        .take_while(|line| line.trim().is_empty())
+        .map(str::len)
+        .sum()
+}
+
+/// The text of a card's file with another prompt: its front matter stays as it is, with its comments. Nothing where
+/// it can't be read.
+#[must_use]
+pub fn with_prompt(bytes: &[u8], prompt: &str) -> Option<String> {
+    let text = disk::text(bytes).ok()?;
+    let parts = Parts::of(&text)?;
+    // What has no front matter must not begin as if it had.
+    let front_matter = parts
+        .front_matter
+        .map_or_else(|| "---\n".to_owned(), str::to_owned);
+    Some(format!("{front_matter}---\n{}\n", prompt_of(prompt)))
+}
+
 /// A file's two parts.
 #[derive(Debug, PartialEq, Eq)]
 struct Parts<'a> {
@@ -264,15 +291,10 @@ impl<'a> Parts<'a> {
             }
             _ => (None, 0),
         };
-        let body = &text[below..];
-        let blank: usize = body
-            .split_inclusive('\n')
-            .take_while(|line| line.trim().is_empty())
-            .map(str::len)
-            .sum();
+        let blank = blank_lines(&text[below..]);
         Some(Self {
             front_matter,
-            prompt: body[blank..].trim_end(),
+            prompt: prompt_of(&text[below..]),
             prompt_line: 1 + text[..below + blank].matches('\n').count(),
         })
     }
@@ -319,6 +341,15 @@ mod tests {
         assert_eq!(unix.draft, windows.draft);
         assert_eq!(unix.draft.content, "One.\n\nTwo.");
         assert_eq!((&unix.faults, &windows.faults), (&vec![], &vec![]));
+    }
+
+    #[test]
+    fn another_prompt_leaves_the_front_matter_as_it_is() {
+        let text = "---\r\n# Why.\r\ntitle: A # short\r\n---\r\n\r\nOne.\r\n";
+        let other = with_prompt(text.as_bytes(), "\nTwo.\n---\n").unwrap();
+        assert_eq!(other, "---\n# Why.\ntitle: A # short\n---\nTwo.\n---\n");
+        let bare = with_prompt(b"One.", "---\nTwo.").unwrap();
+        assert_eq!(parsed(&bare).draft.content, "---\nTwo.");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::{
 
 use bedrock_diy_core::{ProjectId, catalogue::Catalogue, ids::slug_of};
 
+use super::writing::quoted;
+
 /// Why no project was started. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -110,19 +112,6 @@ fn project_yaml(dir: &Path, name: &str) -> String {
         .replacen("#id: my-project", &id, 1)
         .replacen("#model: default", &format!("#model: {default_model}"), 1)
         .replacen("name: My project", &format!("name: {name}"), 1)
-}
-
-/// A YAML string. A JSON string is one, but for a few characters that YAML wants escaped and JSON does not.
-fn quoted(text: &str) -> String {
-    let json = serde_json::Value::from(text).to_string();
-    let escaped = |c: char| {
-        if c.is_control() || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}') {
-            format!("\\u{:04x}", u32::from(c))
-        } else {
-            c.to_string()
-        }
-    };
-    json.chars().map(escaped).collect()
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
