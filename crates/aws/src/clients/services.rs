@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
-    retry::RetryConfig, timeout::TimeoutConfig,
+    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
@@ -41,6 +41,9 @@ const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const CONNECT: Duration = Duration::from_secs(1);
 const READ: Duration = Duration::from_secs(10);
+
+/// How long a local AWS may take: it is one process on a machine that it shares with all that it starts.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Clients as Lambda's environment says: Region, the role's credentials, and endpoints where there are others
 /// than the services' own. Calls nobody; a client that is never used costs nothing but its configuration.
@@ -80,7 +83,8 @@ impl LoadServiceConfig for Variables {
     }
 }
 
-/// Clients of a local AWS at this `http://` address. It gets stand-in credentials, never real ones.
+/// Clients of a local AWS at this `http://` address, with more patience than AWS itself needs. It gets stand-in
+/// credentials, never real ones.
 #[must_use]
 pub fn local_services(endpoint: &str, region: &'static str) -> Services {
     let credentials = Credentials::new("test", "test", None, None, "local");
@@ -91,7 +95,8 @@ pub fn local_services(endpoint: &str, region: &'static str) -> Services {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http::for_this_machine())
         .retry_config(retries())
-        .timeout_config(timeouts())
+        .timeout_config(patience())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     clients(&config)
 }
@@ -117,5 +122,12 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(READ)
+        .build()
+}
+
+fn patience() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(PATIENCE)
+        .read_timeout(PATIENCE)
         .build()
 }
