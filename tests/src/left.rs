@@ -55,7 +55,7 @@ impl Left {
     }
 
     /// A job's stages.
-    pub async fn stages(&self, job: &Job) -> Vec<StageRecord> {
+    pub async fn stages(&self, job: &Job) -> Arc<Vec<StageRecord>> {
         self.machine.jobs.stages(&job.job_id).await.unwrap()
     }
 

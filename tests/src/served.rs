@@ -34,7 +34,7 @@ pub struct Call<'a> {
     client: &'a Client,
     method: &'a str,
     path: String,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
 
@@ -210,8 +210,8 @@ impl Client {
 impl Call<'_> {
     /// With a header.
     #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
@@ -221,11 +221,15 @@ impl Call<'_> {
         self.body("application/json", document.to_string().into_bytes())
     }
 
-    /// With a body.
+    /// With a body of this type.
     #[must_use]
-    pub fn body(mut self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        self.headers
-            .push(("Content-Type".to_owned(), media_type.to_owned()));
+    pub fn body(self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.header("Content-Type", media_type).content(body)
+    }
+
+    /// With a body whose type is said by a header.
+    #[must_use]
+    pub fn content(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
@@ -240,7 +244,7 @@ impl Call<'_> {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         for (name, value) in &self.headers {
-            request = request.header(name, value);
+            request = request.header(name, value.as_slice());
         }
         let request = request.body(self.body).expect("a request");
         let answer = self.client.agent.run(request).expect("the server answers");

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -254,7 +255,7 @@ impl Site {
     }
 
     /// A job's finished stages.
-    pub async fn stages(&self, job: &JobId) -> Vec<StageRecord> {
+    pub async fn stages(&self, job: &JobId) -> Arc<Vec<StageRecord>> {
         self.jobs.stages(job).await.unwrap()
     }
 

@@ -90,12 +90,14 @@ impl Users {
     /// Whoever shows this token to the stack's API.
     #[must_use]
     pub fn as_client(&self, token: &str) -> Client {
-        let base = format!(
-            "{}/_aws/execute-api/{}/v1",
-            self.stack.url,
-            self.stack.output("ApiId").unwrap()
-        );
-        Client::new(&base, Some(token))
+        Client::new(&self.url(), Some(token))
+    }
+
+    /// Where the stack's API is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let id = self.stack.output("ApiId").unwrap();
+        format!("{}/_aws/execute-api/{id}/v1", self.stack.url)
     }
 
     /// The deployment's machine, with these scopes.

@@ -1,6 +1,6 @@
 //! Jobs, their stages and events in one `DynamoDB` table: a job's items lie together under its id.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{Client, types::TransactWriteItem};
@@ -200,14 +200,15 @@ impl Jobs for DynamoJobs {
         }
     }
 
-    async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>> {
+    async fn stages(&self, job: &JobId) -> Result<Arc<Vec<StageRecord>>> {
         let items = self
             .items(job, stage_key(0), stage_key(u32::MAX), usize::MAX >> 1)
             .await?;
         items
             .into_iter()
             .map(|item| dynamo::document("stage", item))
-            .collect()
+            .collect::<Result<_>>()
+            .map(Arc::new)
     }
 
     async fn events(&self, job: &JobId, after: u64, limit: usize) -> Result<Vec<Event>> {

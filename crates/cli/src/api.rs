@@ -53,7 +53,7 @@ impl Listener {
         let router = Router::new()
             .route("/uploads/{ticket}", put(receive))
             .with_state((machine.clone(), uploads))
-            .fallback_service(api);
+            .merge(api);
         let wanted = listening.listen;
         let taken = |error: std::io::Error| {
             Failure::new(

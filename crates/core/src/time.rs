@@ -52,12 +52,21 @@ const ENCODED: EncodedConfig = Config::DEFAULT
     })
     .encode();
 
+/// More than any moment of the calendar takes.
+const LONGEST: usize = 32;
+
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Out of the calendar's range only by a broken clock; the number still says what it was.
+        // Twenty-four characters, of which every job and event has several: no string is made for them.
+        let mut text = [0; LONGEST];
+        let mut left = &mut text[..];
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000);
-        match moment.ok().and_then(|moment| moment.format(&MILLISECONDS).ok()) {
-            Some(text) => f.write_str(&text),
+        let written = moment
+            .ok()
+            .and_then(|moment| moment.format_into(&mut left, &MILLISECONDS).ok());
+        match written.and_then(|length| std::str::from_utf8(text.get(..length)?).ok()) {
+            Some(text) => f.write_str(text),
+            // Out of the calendar's range only by a broken clock; the number still says what it was.
             None => write!(f, "{} ms", self.0),
         }
     }

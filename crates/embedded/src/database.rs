@@ -18,19 +18,13 @@ use tokio::sync::oneshot;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The layout of the tables; a data folder of another one is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
+
+/// What the layout before lacks. It is all that differs, so such a folder is brought up to date.
+const SINCE_LAYOUT_4: &str = "CREATE INDEX jobs_by_project ON jobs (project_id)";
 
 /// More than this many writes in one transaction would make the first one wait for the last.
 const GROUP: usize = 1_024;
-
-/// After a group of so many writes, more are on their way: the writer lets them come for a while, since a
-/// group costs the disk about as much as a single write does. Fewer are written as they come.
-const MANY: usize = 8;
-
-/// How long it lets them come: so long for each write of the group before (about what a write takes when
-/// all are busy), and never longer than that.
-const GATHERING: Duration = Duration::from_micros(40);
-const GATHERING_AT_MOST: Duration = Duration::from_micros(1_500);
 
 /// Reads take microseconds, so a few connections serve many tasks.
 const READERS: usize = 2;
@@ -305,14 +299,15 @@ fn prepare(connection: &mut Connection) -> Result<()> {
              PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
         )?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            version = SCHEMA_VERSION;
+        let found = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        match found {
+            0 => transaction.execute_batch(SCHEMA)?,
+            4 => transaction.execute_batch(SINCE_LAYOUT_4)?,
+            other => return Ok(other),
         }
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         transaction.commit()?;
-        Ok(version)
+        Ok(SCHEMA_VERSION)
     };
     match set_up(connection).map_err(|error| failure(&error))? {
         SCHEMA_VERSION => Ok(()),
@@ -328,15 +323,9 @@ fn prepare(connection: &mut Connection) -> Result<()> {
 /// Takes whatever waits, writes it in one transaction, and tells everybody after the commit.
 fn write_groups(connection: &Connection, operations: &Receiver<Box<dyn Operation>>) {
     let mut group = Vec::new();
-    let mut written_before = 0;
-    loop {
-        if written_before >= MANY {
-            let writes = u32::try_from(written_before).unwrap_or(u32::MAX);
-            thread::sleep(GATHERING.saturating_mul(writes).min(GATHERING_AT_MOST));
-        }
-        let Ok(first) = operations.recv() else { return };
+    // The next group gathers while this one goes to the disk: waiting for more would only make all wait.
+    while let Ok(first) = operations.recv() {
         let written = write_group(connection, first, operations, &mut group);
-        written_before = group.len();
         // Whatever went wrong, an open transaction must not stay: the next one could not begin.
         if written.is_err() && !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");

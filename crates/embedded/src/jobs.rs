@@ -233,7 +233,11 @@ impl Jobs for SqliteJobs {
             return Ok(Some(job));
         }
         let json = self.database.read(|connection| select_job(connection, job))?;
-        json.map(|json| from_json("job", &json)).transpose()
+        let found: Option<Job> = json.map(|json| from_json("job", &json)).transpose()?;
+        if let Some(found) = &found {
+            self.recent.keep_ended(found);
+        }
+        Ok(found)
     }
 
     async fn apply(&self, mut change: Change) -> Result<Applied> {
@@ -268,16 +272,15 @@ impl Jobs for SqliteJobs {
         Ok(Applied::Done(change.job, change.events))
     }
 
-    async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>> {
+    async fn stages(&self, job: &JobId) -> Result<Arc<Vec<StageRecord>>> {
         if let Some(stages) = self.recent.stages(job) {
             return Ok(stages);
         }
         let stages = self.changes(job, 0, usize::MAX >> 1, "stage")?;
-        stages
-            .iter()
-            .flatten()
-            .map(|json| from_json("stage", json))
-            .collect()
+        let stages = stages.iter().flatten().map(|json| from_json("stage", json));
+        let stages = Arc::new(stages.collect::<Result<_>>()?);
+        self.recent.keep_stages(job, &stages);
+        Ok(stages)
     }
 
     async fn events(&self, job: &JobId, after: u64, limit: usize) -> Result<Vec<Event>> {

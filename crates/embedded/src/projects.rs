@@ -17,12 +17,17 @@ use bedrock_diy_core::{
 use rusqlite::{Connection, OptionalExtension, Params};
 use serde::de::DeserializeOwned;
 
-use crate::database::{Database, failure, from_json, to_json};
+use crate::{
+    database::{Database, failure, from_json, to_json},
+    recent::RecentProjects,
+};
 
-/// Projects, cards and their revisions in `SQLite`. What is immutable is kept in memory once read.
+/// Projects, cards and their revisions in `SQLite`. What is immutable is kept in memory once read, and a project
+/// until it is written.
 #[derive(Debug, Clone)]
 pub struct SqliteProjects {
     database: Database,
+    recent: RecentProjects,
     revisions: Cache<(ProjectId, PromptId, u32), CardRevision>,
     pipelines: Cache<(ProjectId, String), PipelineRevision>,
 }
@@ -35,6 +40,7 @@ impl SqliteProjects {
     pub fn new(database: Database) -> Self {
         Self {
             database,
+            recent: RecentProjects::default(),
             revisions: Cache::default(),
             pipelines: Cache::default(),
         }
@@ -68,11 +74,13 @@ impl SqliteProjects {
 #[async_trait]
 impl Projects for SqliteProjects {
     async fn project(&self, project: &ProjectId) -> Result<Option<Project>> {
-        self.select(
-            "project",
-            "SELECT document FROM projects WHERE project_id = ?1",
-            [project.as_str()],
-        )
+        self.recent.get(project, || {
+            self.select(
+                "project",
+                "SELECT document FROM projects WHERE project_id = ?1",
+                [project.as_str()],
+            )
+        })
     }
 
     async fn projects(&self, member: Option<&str>, page: &PageRequest) -> Result<Page<Project>> {
@@ -155,8 +163,11 @@ impl Projects for SqliteProjects {
         let id = project.project_id.as_str().to_owned();
         let expected = before.map(|before| before.version);
         let document = to_json("project", project)?;
+        let forgetting = self.recent.forgetting(&project.project_id);
         self.database
             .write(move |connection| {
+                // The write goes when it has been committed, before its caller is told.
+                let _ = &forgetting;
                 let stored = match expected {
                     None => connection.execute(
                         "INSERT INTO projects VALUES (?1, ?2) ON CONFLICT DO NOTHING",

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bedrock_diy_core::{JobId, article::ObjectRef, job::Job, stage::StageRecord};
+use bedrock_diy_core::{
+    JobId, ProjectId, article::ObjectRef, error::Result, job::Job, project::Project, stage::StageRecord,
+};
 use lru::LruCache;
 
 /// Objects that do not change any more: versions of articles, outputs of stages.
@@ -23,7 +25,7 @@ struct Objects {
 /// Kept altogether: the texts of some hundred articles that are being worked.
 const OBJECT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Jobs as this process wrote them last.
+/// Jobs as this process wrote them last, or found them ended.
 #[derive(Debug, Clone)]
 pub(crate) struct RecentJobs(Arc<Mutex<LruCache<JobId, Written>>>);
 
@@ -32,14 +34,41 @@ struct Written {
     at: Instant,
     job: Job,
     /// Its finished stages; some are missing where others than this process wrote them.
-    stages: Vec<StageRecord>,
+    stages: Arc<Vec<StageRecord>>,
+}
+
+impl Written {
+    /// Whether this is what stands in the database: what has ended does not change any more.
+    fn counts(&self) -> bool {
+        self.job.status.is_terminal() || self.at.elapsed() < FRESH
+    }
 }
 
 /// Kept at once: many more than are worked at once.
 const JOBS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
-/// Another process may change a job, too (cancel it): that is seen after so long at the latest. A change
-/// of ours is refused at once, as it would be if the other one came just after the read.
+/// Projects as they were read last: every request asks what its caller may do in one.
+#[derive(Debug, Clone)]
+pub(crate) struct RecentProjects(Arc<Mutex<Projects>>);
+
+#[derive(Debug)]
+struct Projects {
+    kept: LruCache<ProjectId, (Instant, Project)>,
+    /// How many writes have ended: what a read began to read before one did may be what that replaced.
+    writes: u64,
+}
+
+/// Forgets a project when it is dropped.
+pub(crate) struct Forgetting {
+    projects: RecentProjects,
+    project: ProjectId,
+}
+
+/// Kept at once.
+const PROJECTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// Another process may change a job, too (cancel it), or a project: that is seen after so long at the latest. A
+/// change of ours is refused at once, as it would be if the other one came just after the read.
 const FRESH: Duration = Duration::from_secs(1);
 
 impl RecentObjects {
@@ -79,9 +108,9 @@ impl RecentJobs {
         self.with(job, |written| Some(written.job.clone()))
     }
 
-    pub(crate) fn stages(&self, job: &JobId) -> Option<Vec<StageRecord>> {
+    pub(crate) fn stages(&self, job: &JobId) -> Option<Arc<Vec<StageRecord>>> {
         self.with(job, |Written { job, stages, .. }| {
-            (stages.len() == job.stages_done as usize).then(|| stages.clone())
+            (stages.len() == job.stages_done as usize).then(|| Arc::clone(stages))
         })
     }
 
@@ -91,23 +120,38 @@ impl RecentJobs {
         let kept = jobs.get_or_insert_mut_ref(&job.job_id, || Written {
             at: Instant::now(),
             job: job.clone(),
-            stages: Vec::new(),
+            stages: Arc::default(),
         });
         // Of two writes, the later one may be told of first.
         if kept.job.version < job.version {
             kept.at = Instant::now();
             kept.job = job.clone();
         }
-        kept.stages.extend(stage);
+        if let Some(stage) = stage {
+            Arc::make_mut(&mut kept.stages).push(stage);
+        }
+    }
+
+    /// Keeps what was read of a job that has ended.
+    pub(crate) fn keep_ended(&self, job: &Job) {
         if job.status.is_terminal() {
-            kept.stages = Vec::new();
+            self.keep(job, None);
+        }
+    }
+
+    /// Keeps the stages that were read of a job, where it has ended and is kept.
+    pub(crate) fn keep_stages(&self, job: &JobId, stages: &Arc<Vec<StageRecord>>) {
+        if let Some(written) = self.lock().get_mut(job)
+            && written.job.status.is_terminal()
+        {
+            written.stages = Arc::clone(stages);
         }
     }
 
     fn with<T>(&self, job: &JobId, take: impl FnOnce(&Written) -> Option<T>) -> Option<T> {
         self.lock()
             .get(job)
-            .filter(|written| written.at.elapsed() < FRESH)
+            .filter(|written| written.counts())
             .and_then(take)
     }
 
@@ -122,6 +166,63 @@ impl Default for RecentJobs {
     }
 }
 
+impl RecentProjects {
+    /// A project as it is kept, else as this reads it.
+    pub(crate) fn get(
+        &self,
+        project: &ProjectId,
+        read: impl FnOnce() -> Result<Option<Project>>,
+    ) -> Result<Option<Project>> {
+        let (writes, at) = {
+            let mut projects = self.lock();
+            if let Some((at, kept)) = projects.kept.get(project)
+                && at.elapsed() < FRESH
+            {
+                return Ok(Some(kept.clone()));
+            }
+            (projects.writes, Instant::now())
+        };
+        let found = read()?;
+        if let Some(found) = &found {
+            let mut projects = self.lock();
+            if projects.writes == writes {
+                projects.kept.put(project.clone(), (at, found.clone()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// For a write of a project to hold until it is on the disk: from then on nobody is shown what was there
+    /// before, whether or not its caller still listens.
+    pub(crate) fn forgetting(&self, project: &ProjectId) -> Forgetting {
+        Forgetting {
+            projects: self.clone(),
+            project: project.clone(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Projects> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for RecentProjects {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Projects {
+            kept: LruCache::new(PROJECTS),
+            writes: 0,
+        })))
+    }
+}
+
+impl Drop for Forgetting {
+    fn drop(&mut self) {
+        let mut projects = self.projects.lock();
+        projects.writes += 1;
+        projects.kept.pop(&self.project);
+    }
+}
+
 fn name(object: &ObjectRef) -> String {
     let version = object.version.as_deref().unwrap_or_default();
     [object.bucket.as_str(), &object.key, version].join("\n")
@@ -130,7 +231,11 @@ fn name(object: &ObjectRef) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bedrock_diy_core::article::Bucket;
+    use bedrock_diy_core::{
+        article::Bucket,
+        project::{ProjectStatus, Settings},
+        time::Timestamp,
+    };
 
     fn object(number: usize) -> ObjectRef {
         ObjectRef {
@@ -158,5 +263,49 @@ mod tests {
         recent.keep(&object(5), vec![0; OBJECT_BYTES + 1].into());
         assert!(recent.get(&object(5)).is_none(), "too large to be kept");
         assert_eq!(recent.lock().bytes, 0);
+    }
+
+    fn project(version: u32) -> Project {
+        Project {
+            project_id: ProjectId::new("news").unwrap(),
+            name: "News".into(),
+            description: String::new(),
+            owner: "test".into(),
+            members: Vec::new(),
+            status: ProjectStatus::Active,
+            settings: Settings::default(),
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            deleted_at: None,
+            version,
+        }
+    }
+
+    /// The version that is shown where this one is stored.
+    fn shown(recent: &RecentProjects, stored: u32) -> u32 {
+        let found = recent.get(&project(0).project_id, || Ok(Some(project(stored))));
+        found.unwrap().unwrap().version
+    }
+
+    #[test]
+    fn a_project_is_kept_until_it_is_written() {
+        let recent = RecentProjects::default();
+        assert_eq!(shown(&recent, 1), 1);
+        let writing = recent.forgetting(&project(0).project_id);
+        assert_eq!(shown(&recent, 2), 1, "nobody has been told of the second one yet");
+        drop(writing);
+        assert_eq!(shown(&recent, 2), 2);
+    }
+
+    #[test]
+    fn a_project_that_is_written_while_it_is_read_is_not_kept() {
+        let recent = RecentProjects::default();
+        let read = recent.get(&project(0).project_id, || {
+            let before = project(1);
+            drop(recent.forgetting(&before.project_id));
+            Ok(Some(before))
+        });
+        assert_eq!(read.unwrap().unwrap().version, 1);
+        assert_eq!(shown(&recent, 2), 2);
     }
 }

@@ -39,6 +39,7 @@ CREATE TABLE jobs (
     version     INTEGER NOT NULL,
     document    TEXT NOT NULL
 );
+CREATE INDEX jobs_by_project ON jobs (project_id);
 CREATE INDEX jobs_by_batch ON jobs (project_id, batch);
 
 -- What happened to a job, one row a change: its events as an array, the last of which has this number,

@@ -53,11 +53,11 @@ impl Row {
     /// Fails as the ports do, and with [`Code::InternalError`] where an output is no text.
     pub async fn of_job(jobs: &dyn Jobs, objects: &dyn Objects, job: &Job) -> Result<Self> {
         let mut outputs = Vec::new();
-        for stage in jobs.stages(&job.job_id).await? {
+        for stage in jobs.stages(&job.job_id).await?.iter() {
             outputs.push(Output {
-                text: text(objects, &stage).await?,
+                text: text(objects, stage).await?,
                 stage: stage.stage,
-                prompt_id: stage.prompt_id,
+                prompt_id: stage.prompt_id.clone(),
             });
         }
         Ok(Self {

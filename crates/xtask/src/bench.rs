@@ -1,4 +1,4 @@
-//! `cargo bench-local`, `cargo bench-lambda`.
+//! `cargo bench-local`, `cargo bench-api`, `cargo bench-lambda`.
 
 use crate::{
     shell::{Outcome, cargo, command, step, target},
@@ -7,27 +7,7 @@ use crate::{
 
 /// Builds everything in release, and measures.
 pub(crate) fn bench_local(short: bool) -> Outcome {
-    step(
-        "Building the program",
-        &mut cargo([
-            "build",
-            "--release",
-            "--package",
-            "bedrock-diy",
-            "--no-default-features",
-        ]),
-    )?;
-    step(
-        "Building the model server",
-        &mut cargo([
-            "build",
-            "--release",
-            "--package",
-            "bedrock-diy-model-server",
-            "--features",
-            "program",
-        ]),
-    )?;
+    build_programs()?;
     step(
         "Building the bench",
         &mut cargo([
@@ -48,6 +28,58 @@ pub(crate) fn bench_local(short: bool) -> Outcome {
         bench.arg("--short");
     }
     step("Measuring (some minutes; leave the machine alone)", &mut bench)
+}
+
+/// Builds everything in release, and measures the API.
+pub(crate) fn bench_api(short: bool) -> Outcome {
+    build_programs()?;
+    step(
+        "Building the bench",
+        &mut cargo([
+            "build",
+            "--release",
+            "--package",
+            "bedrock-diy-bench",
+            "--no-default-features",
+            "--features",
+            "api",
+        ]),
+    )?;
+    let programs = target().join("release");
+    let mut bench = command(
+        &programs.join("bench-api").to_string_lossy(),
+        ["all", "--programs"],
+    );
+    bench.arg(&programs);
+    if short {
+        bench.arg("--short");
+    }
+    step("Measuring (some minutes; leave the machine alone)", &mut bench)
+}
+
+/// Builds what is measured on one machine.
+fn build_programs() -> Outcome {
+    step(
+        "Building the program",
+        &mut cargo([
+            "build",
+            "--release",
+            "--package",
+            "bedrock-diy",
+            "--no-default-features",
+        ]),
+    )?;
+    step(
+        "Building the model server",
+        &mut cargo([
+            "build",
+            "--release",
+            "--package",
+            "bedrock-diy-model-server",
+            "--features",
+            "program",
+        ]),
+    )
 }
 
 /// Builds the functions as they are deployed, and measures them.

@@ -10,12 +10,13 @@ use axum::{
     body::Body,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
 use bedrock_diy_core::{Code, fault::Fault};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jsonschema::Validator;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -29,7 +30,7 @@ pub(crate) trait Document: DeserializeOwned + ToSchema + 'static {
 
 /// A body that is a JSON document of this kind.
 ///
-/// Fails with 400 (no JSON), 413, 415, or 422 with everything that its schema does not allow.
+/// What comes fails with 400 (no JSON), 413, 415, or 422 with everything that its schema does not allow.
 pub(crate) struct Json<T>(pub(crate) T);
 
 impl<S: Sync, T: Document> FromRequest<S> for Json<T> {
@@ -41,6 +42,18 @@ impl<S: Sync, T: Document> FromRequest<S> for Json<T> {
         }
         let bytes = read(request, T::MAX_BYTES, "Send less.").await?;
         parse(&bytes).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        // Most documents have some hundred bytes: grown from nothing, they would be copied again and again.
+        let mut json = Vec::with_capacity(2_048);
+        if let Err(error) = serde_json::to_writer(&mut json, &self.0) {
+            tracing::error!(%error, "an answer can't be written as JSON");
+            return Problem::internal().into_response();
+        }
+        ([(header::CONTENT_TYPE, "application/json")], json).into_response()
     }
 }
 

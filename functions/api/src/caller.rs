@@ -25,7 +25,7 @@ impl<S: Sync> FromRequestParts<S> for By {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         // Not there only where a route was left outside the door: it must not open then.
-        parts.extensions.get::<Self>().cloned().ok_or_else(nobody)
+        parts.extensions.remove::<Self>().ok_or_else(nobody)
     }
 }
 

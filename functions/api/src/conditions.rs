@@ -10,7 +10,7 @@ use crate::problem::Problem;
 /// The entity tag of a version: versions grow with every change.
 pub(crate) fn etag(version: impl Into<u64>) -> HeaderValue {
     // A number between quotation marks is a header value.
-    HeaderValue::from_str(&format!("\"{}\"", version.into())).unwrap_or(HeaderValue::from_static("\"0\""))
+    HeaderValue::try_from(format!("\"{}\"", version.into())).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
 /// What a change was made from.

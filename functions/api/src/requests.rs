@@ -26,11 +26,8 @@ const LONGEST_ID: usize = 128;
 pub(crate) async fn attend(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = request_id(&request);
-    let (method, path) = (request.method().clone(), verbs::asked(request.uri().path()));
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|matched| verbs::asked(matched.as_str()));
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = match with_small_body(request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -38,7 +35,7 @@ pub(crate) async fn attend(request: Request, next: Next) -> Response {
     let code = response.extensions().get::<Problem>().map(Problem::code);
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let headers = std::mem::take(response.headers_mut());
-        response = problem.response(&path, &id);
+        response = problem.response(&verbs::asked(uri.path()), &id);
         // Whatever layers added: CORS, `Allow`.
         for (name, value) in &headers {
             response
@@ -49,16 +46,16 @@ pub(crate) async fn attend(request: Request, next: Next) -> Response {
     }
     let duration = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
-        request_id = id,
+        request_id = id.as_str(),
         // The template of the path, and no address: those hold ids of sessions and batches, which people choose.
-        route = route.as_deref().unwrap_or("none"),
+        route = route.map_or_else(|| "none".to_owned(), |route| verbs::asked(route.as_str())),
         %method,
         status = response.status().as_u16(),
         code,
         duration_ms = duration,
         "request"
     );
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    if let Ok(value) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response

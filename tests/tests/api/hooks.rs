@@ -1,9 +1,22 @@
 //! Inbound hooks, as CMSs use them.
 
-use bedrock_diy_core::text::sha256_hex;
-use bedrock_diy_model_server::scripted::Script;
-use bedrock_diy_tests::{Program, Project, ScriptedServer, Served};
-use serde_json::json;
+#[expect(dead_code, reason = "others use more of it")]
+#[path = "../../../crates/core/tests/hooks/sample.rs"]
+mod sample;
+#[expect(dead_code, reason = "others use more of it")]
+#[path = "../../../crates/core/tests/hooks/sender.rs"]
+mod sender;
+
+use bedrock_diy_core::{ports::Clock, text::sha256_hex, time::Timestamp};
+use bedrock_diy_embedded::SystemClock;
+use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
+use bedrock_diy_tests::{Answer, Client, Program, Project, ScriptedServer, Served};
+use serde_json::{Value, json};
+
+use self::{
+    sample::{Sample, sample},
+    sender::{MINUTE, Sent},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cms_hands_its_articles_in_once_each_and_nobody_else_does() {
@@ -44,7 +57,7 @@ async fn a_cms_hands_its_articles_in_once_each_and_nobody_else_does() {
         let deliver = |secret: &str, id: &str| {
             let call = cms
                 .call("POST", address)
-                .header("Authorization", &format!("Bearer {secret}"));
+                .header("Authorization", format!("Bearer {secret}"));
             call.header("X-Delivery", id).json(&post).send()
         };
         let first = deliver(secret, "one").expect(202).json();
@@ -126,5 +139,80 @@ async fn what_is_no_delivery_is_refused_and_hurts_nobody() {
             "the body's digest {} names it",
             sha256_hex(&body)
         );
+    });
+}
+
+/// A delivery of this sample to a hook's address, signed at this moment.
+fn delivered(sample: &Sample, address: &str, at: Timestamp) -> Sent {
+    let mut sent = Sent::new(sample.written());
+    address.clone_into(&mut sent.target);
+    for (name, value) in sample.headers() {
+        sent = sent.with(name, value);
+    }
+    sent.signed(&sample.hook.scheme, &sample.secret, at)
+}
+
+fn deliver(cms: &Client, sent: &Sent) -> Answer {
+    let mut call = cms.call("POST", &sent.target);
+    for (name, value) in &sent.headers {
+        call = call.header(name, value);
+    }
+    call.content(sent.body.clone()).send()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn articles_of_three_cmss_come_in_as_each_of_them_sends_and_signs_them() {
+    let echo = Rule::reply(Reply::template("${user}"));
+    let model = ScriptedServer::start(Script::default().rule(echo)).await;
+    let project = Project::with_cards(1);
+    let program = Program::new(&project.data(), &model.url());
+    let served = Served::start(&project, &program);
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let cms = ada.as_other(None);
+        for name in ["wordpress", "ghost", "contentful"] {
+            let sample = sample(name);
+            let hook = serde_json::to_value(&sample.hook).unwrap();
+            let mut new: Value = ["name", "scheme", "mapping", "lane"]
+                .into_iter()
+                .map(|field| (field.to_owned(), hook[field].clone()))
+                .collect();
+            new["secret"] = sample.secret.as_str().into();
+            let made = ada.post("/api/projects/news/hooks", &new).expect(201).json();
+            let address = made["address"].as_str().unwrap();
+
+            let now = SystemClock.now();
+            let sent = delivered(&sample, address, now);
+            let first = deliver(&cms, &sent).expect(202).json();
+            // A CMS that heard nothing sends it again, signed anew.
+            let again = deliver(&cms, &delivered(&sample, address, now.plus_millis(1_000)));
+            let again = again.expect(202).json();
+            assert_eq!(
+                (&again["jobId"], &again["isReplay"]),
+                (&first["jobId"], &json!(true)),
+                "{name}"
+            );
+            let job = ada.ended(&format!("/api/jobs/{}", first["jobId"].as_str().unwrap()));
+            assert_eq!(job["status"], "SUCCEEDED", "{name}: {job}");
+            assert_eq!(job["article"]["title"], sample.takes.title.as_str(), "{name}");
+            let results = job["links"]["results"].as_str().unwrap();
+            let asked = ada.get(results).expect(200).json()["outputs"][0]["text"].to_string();
+            assert!(asked.contains(&sample.takes.text_has), "{name}: {asked}");
+
+            let mut changed = sent.clone();
+            changed.body.push(b' ');
+            assert_eq!(
+                deliver(&cms, &changed).expect(401).code(),
+                "Unauthorized",
+                "{name}"
+            );
+            // Whoever signs no time can't be told from somebody who was late.
+            if name != "wordpress" {
+                let old = delivered(&sample, address, now.plus_millis(-60 * MINUTE));
+                let refused = deliver(&cms, &old).expect(401);
+                assert!(refused.text().contains("ago"), "{name}: {}", refused.text());
+            }
+        }
+        assert_eq!(model.calls(), 3, "each article once");
     });
 }

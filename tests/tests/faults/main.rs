@@ -90,7 +90,7 @@ impl<'a> Flight<'a> {
             let stages = self.site.stages(job).await;
             let numbers: Vec<_> = stages.iter().map(|stage| stage.stage).collect();
             assert_eq!(numbers, (1..=ended.stages).collect::<Vec<_>>());
-            for stage in &stages {
+            for stage in stages.iter() {
                 assert!(self.site.text(&stage.output).await.starts_with("answer "));
             }
             let events = self.site.events(job).await;

@@ -1,7 +1,7 @@
 //! The API as it is deployed: the same router behind API Gateway, with tokens of the user pool.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use bedrock_diy_tests::{access::departures, stack, users::Users};
+use bedrock_diy_tests::{Schemathesis, access::departures, stack, users::Users};
 use serde_json::{Value, json};
 
 #[test]
@@ -103,6 +103,31 @@ fn roles_and_memberships_count_behind_the_gateway_as_everywhere() {
 #[test]
 fn every_route_answers_every_kind_of_caller_as_the_table_says() {
     assert_eq!(departures(&Users::of(&stack())), Vec::<String>::new());
+}
+
+#[test]
+fn a_sample_of_requests_is_answered_behind_the_gateway_as_the_document_says() {
+    let users = Users::of(&stack());
+    Schemathesis {
+        url: &users.url(),
+        token: &users.token("schemathesis", "editor"),
+        examples: "8",
+        operations: &[
+            "readMe",
+            "listProjects",
+            "createProject",
+            "readProject",
+            "changeProject",
+            "createPrompt",
+            "listPrompts",
+            "submitArticle",
+            "listJobs",
+            "readJob",
+            "readResults",
+            "createHook",
+        ],
+    }
+    .run();
 }
 
 #[test]

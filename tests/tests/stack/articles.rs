@@ -45,7 +45,7 @@ async fn fifty_articles(site: &Site) {
         let stages = site.stages(job).await;
         let numbers: Vec<_> = stages.iter().map(|stage| stage.stage).collect();
         assert_eq!(numbers, [1, 2, 3, 4, 5]);
-        for stage in &stages {
+        for stage in stages.iter() {
             assert!(site.text(&stage.output).await.starts_with("answer "));
         }
         let events = site.events(job).await;

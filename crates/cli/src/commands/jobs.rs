@@ -137,7 +137,7 @@ async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
     let job = find(machine, &one.job).await?;
     let stages = machine.jobs.stages(&job.job_id).await?;
     if one.json {
-        print(json(&serde_json::json!({ "job": job, "stages": stages }))?)?;
+        print(json(&serde_json::json!({ "job": job, "stages": *stages }))?)?;
         return Ok(Exit::Success);
     }
     let later = JobId::of_retry(&job.job_id);

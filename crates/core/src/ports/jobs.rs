@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::{
@@ -32,8 +34,8 @@ pub trait Jobs: Send + Sync {
     /// [`Change::expected_version`].
     async fn apply(&self, change: Change) -> Result<Applied>;
 
-    /// The finished stages, in order.
-    async fn stages(&self, job: &JobId) -> Result<Vec<StageRecord>>;
+    /// The finished stages, in order. What is finished does not change, so adapters may share what they keep.
+    async fn stages(&self, job: &JobId) -> Result<Arc<Vec<StageRecord>>>;
 
     /// Up to `limit` events after number `after`, in order.
     async fn events(&self, job: &JobId, after: u64, limit: usize) -> Result<Vec<Event>>;

@@ -12,6 +12,7 @@
 )]
 
 mod forgery;
+mod sample;
 mod samples;
 mod schemes;
 mod sender;

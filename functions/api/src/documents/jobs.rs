@@ -69,7 +69,7 @@ pub(crate) struct JobSummary {
 /// A job with its stages.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Job)]
-pub(crate) struct JobDocument {
+pub(crate) struct JobDocument<'a> {
     #[serde(flatten)]
     job: JobSummary,
     /// The hash of the pipeline revision that it runs.
@@ -78,7 +78,7 @@ pub(crate) struct JobDocument {
     pipeline: Option<String>,
     /// Its finished stages, in order.
     #[serde(rename = "finishedStages")]
-    finished: Vec<StageDocument>,
+    finished: Vec<StageDocument<'a>>,
 }
 
 /// A job's article.
@@ -119,16 +119,16 @@ pub(crate) struct ErrorDocument {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Stage)]
-pub(crate) struct StageDocument {
+pub(crate) struct StageDocument<'a> {
     /// Counted from 1.
     stage: u32,
     #[schema(value_type = String)]
-    prompt_id: PromptId,
+    prompt_id: &'a PromptId,
     /// The card's title in that revision.
-    title: String,
+    title: &'a str,
     /// The card's revision.
     revision: u32,
-    model: String,
+    model: &'a str,
     /// Whether the answer was paid for before.
     memo_hit: bool,
     /// Model calls made.
@@ -195,14 +195,14 @@ impl From<Job> for JobSummary {
     }
 }
 
-impl JobDocument {
+impl<'a> JobDocument<'a> {
     /// The job with its finished stages.
-    pub(crate) fn of(mut job: Job, stages: Vec<StageRecord>) -> Self {
+    pub(crate) fn of(mut job: Job, stages: &'a [StageRecord]) -> Self {
         let place = place(&job.job_id);
         Self {
             pipeline: job.pipeline.take(),
             finished: stages
-                .into_iter()
+                .iter()
                 .map(|stage| StageDocument::of(stage, &place))
                 .collect(),
             job: job.into(),
@@ -210,15 +210,15 @@ impl JobDocument {
     }
 }
 
-impl StageDocument {
-    fn of(stage: StageRecord, job: &str) -> Self {
+impl<'a> StageDocument<'a> {
+    fn of(stage: &'a StageRecord, job: &str) -> Self {
         Self {
             output: format!("{job}/results/{}", stage.stage),
             stage: stage.stage,
-            prompt_id: stage.prompt_id,
-            title: stage.title,
+            prompt_id: &stage.prompt_id,
+            title: &stage.title,
             revision: stage.revision,
-            model: stage.model,
+            model: &stage.model,
             memo_hit: stage.memo_hit,
             calls: stage.calls,
             usage: stage.usage,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::{ToSchema, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Api, caller::By};
+use crate::{Api, body::Json, caller::By};
 
 const TAG: &str = "About";
 
@@ -62,8 +62,8 @@ struct Me {
 
 /// Say who I am, and what I may
 #[utoipa::path(get, path = "/api/me", tag = TAG, operation_id = "readMe", responses((status = OK, body = Me)))]
-async fn me(By(caller): By) -> axum::Json<Me> {
-    axum::Json(Me {
+async fn me(By(caller): By) -> Json<Me> {
+    Json(Me {
         may_create_projects: access::may_create(&caller),
         may_list_all_projects: caller.role == Role::Admin,
         subject: caller.subject,
@@ -84,7 +84,7 @@ struct Health {
 /// Say that the API lives
 #[utoipa::path(get, path = "/health", tag = TAG, operation_id = "readHealth", security(()), responses((status = OK, body = Health)))]
 async fn health() -> impl IntoResponse {
-    axum::Json(Health {
+    Json(Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
     })

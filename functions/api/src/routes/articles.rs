@@ -23,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Api,
-    body::{self, Document},
+    body::{self, Document, Json},
     caller::By,
     conditions::etag,
     documents::{
@@ -66,7 +66,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
         (NewArticle = "application/json"), (serde_json::Value = "text/plain"), (serde_json::Value = "text/markdown"), (serde_json::Value = "text/html"),
     )),
     responses(
-        (status = ACCEPTED, body = JobDocument, description = "Its job, which runs from now on",
+        (status = ACCEPTED, body = JobDocument<'_>, description = "Its job, which runs from now on",
          headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
         (status = CONFLICT, description = "The project is inactive or has no active card"),
     )
@@ -104,11 +104,7 @@ pub(crate) fn accepted(job: Job, is_replay: bool) -> impl IntoResponse + use<> {
     if is_replay {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    (
-        StatusCode::ACCEPTED,
-        headers,
-        axum::Json(JobDocument::of(job, Vec::new())),
-    )
+    (StatusCode::ACCEPTED, headers, Json(JobDocument::of(job, &[])))
 }
 
 /// The key that names a submission. Fails with 400 for one that can't be one.

@@ -25,7 +25,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Api, caller::By, documents::jobs::segment, page::Asking, problem::Problem, routes::At};
+use crate::{
+    Api, body::Json, caller::By, documents::jobs::segment, page::Asking, problem::Problem, routes::At,
+};
 
 const TAG: &str = "Batches";
 
@@ -132,7 +134,7 @@ async fn read(
     State(api): State<Arc<Api>>,
     By(caller): By,
     At(at): At<BatchPath>,
-) -> Result<axum::Json<BatchDocument>, Problem> {
+) -> Result<Json<BatchDocument>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     let mut tally = Tally::default();
     let mut pages = Pages::of(&at);
@@ -147,7 +149,7 @@ async fn read(
         segment(at.batch.as_str())
     );
     match tally.shown(at, results) {
-        Ok(document) => Ok(axum::Json(document)),
+        Ok(document) => Ok(Json(document)),
         Err(at) => Err(no_batch(&at)),
     }
 }

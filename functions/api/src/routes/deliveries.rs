@@ -19,7 +19,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Api, body,
+    Api,
+    body::{self, Json},
     documents::articles::NewArticle,
     problem::Problem,
     routes::{At, hooks::UNNAMED},
@@ -125,5 +126,5 @@ async fn deliver(
         job_id: taken.job.job_id,
         is_replay: taken.is_replay,
     };
-    Ok((StatusCode::ACCEPTED, axum::Json(receipt)))
+    Ok((StatusCode::ACCEPTED, Json(receipt)))
 }

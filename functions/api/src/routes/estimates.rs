@@ -142,7 +142,7 @@ async fn estimate(
     By(caller): By,
     At(at): At<ProjectPath>,
     Json(asked): Json<EstimateRequest>,
-) -> Result<axum::Json<Estimate>, Problem> {
+) -> Result<Json<Estimate>, Problem> {
     let project = api.project(&caller, &at.project_id, Action::Read).await?;
     sound(&asked.articles)?;
     let cards = api.chosen(&at, asked.prompts).await?;
@@ -179,7 +179,7 @@ async fn estimate(
     let seconds = current
         .iter()
         .map(|saved| Some(habits.get(&saved.prompt_id)?.seconds));
-    Ok(axum::Json(Estimate {
+    Ok(Json(Estimate {
         articles,
         usage,
         cost: stages.iter().map(|stage| stage.cost).sum(),
@@ -260,8 +260,12 @@ impl Api {
         let stages = try_join_all(jobs.iter().map(|job| self.ports.jobs.stages(&job.job_id))).await?;
         let mut habits: BTreeMap<PromptId, Habit> = BTreeMap::new();
         // Answers from the memo took no time and no tokens.
-        for stage in stages.into_iter().flatten().filter(|stage| !stage.memo_hit) {
-            let habit = habits.entry(stage.prompt_id).or_default();
+        for stage in stages
+            .iter()
+            .flat_map(|stages| stages.iter())
+            .filter(|stage| !stage.memo_hit)
+        {
+            let habit = habits.entry(stage.prompt_id.clone()).or_default();
             habit.answers += 1.0;
             habit.output_tokens += stage.usage.output_tokens as f64;
             habit.seconds += stage.model_ms as f64 / 1_000.0;

@@ -65,10 +65,10 @@ async fn list(
     State(api): State<Arc<Api>>,
     By(caller): By,
     At(at): At<ProjectPath>,
-) -> Result<axum::Json<Page<HookDocument>>, Problem> {
+) -> Result<Json<Page<HookDocument>>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     let hooks = api.ports.hooks.hooks(&at.project_id).await?;
-    Ok(axum::Json(Page {
+    Ok(Json(Page {
         items: hooks
             .into_iter()
             .map(|hook| HookDocument::of(hook, None))
@@ -148,7 +148,7 @@ async fn create(
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, place), (header::ETAG, tag)],
-        axum::Json(shown),
+        Json(shown),
     ))
 }
 
@@ -264,7 +264,7 @@ async fn test(
     By(caller): By,
     At(at): At<HookPath>,
     request: Request,
-) -> Result<axum::Json<TakenDocument>, Problem> {
+) -> Result<Json<TakenDocument>, Problem> {
     api.project(&caller, &at.project_id, Action::Write).await?;
     let hook = api.hook(&at).await?;
     if !body::is_json(request.headers()) {
@@ -277,7 +277,7 @@ async fn test(
     )
     .await?;
     let taken = hook::take(&hook.mapping, &body).map_err(Problem::invalid)?;
-    Ok(axum::Json(TakenDocument {
+    Ok(Json(TakenDocument {
         name: taken.file_name(UNNAMED),
         title: taken.title,
         text: taken.text,
@@ -302,7 +302,7 @@ fn secret(scheme: &Scheme, given: Option<&str>) -> Result<Secret, bedrock_diy_co
 fn shown(hook: Hook, secret: Option<String>) -> impl IntoResponse + use<> {
     (
         [(header::ETAG, etag(hook.version))],
-        axum::Json(HookDocument::of(hook, secret)),
+        Json(HookDocument::of(hook, secret)),
     )
 }
 

@@ -23,6 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Api,
+    body::Json,
     caller::By,
     conditions::{IfNoneMatch, etag},
     documents::jobs::{JobDocument, JobSummary},
@@ -94,7 +95,7 @@ async fn list(
     At(at): At<ProjectPath>,
     Asking(which): Asking<Which>,
     Asking(page): Asking<PageQuery>,
-) -> Result<axum::Json<Page<JobSummary>>, Problem> {
+) -> Result<Json<Page<JobSummary>>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     let filter = JobFilter {
         project: at.project_id,
@@ -104,7 +105,7 @@ async fn list(
         to: which.to,
     };
     let found = api.ports.job_index.list(&filter, &page.request()?).await?;
-    Ok(axum::Json(Page::of(found, JobSummary::from)))
+    Ok(Json(Page::of(found, JobSummary::from)))
 }
 
 /// Read a job with its finished stages. Send its `ETag` in `If-None-Match` to hear of changes only
@@ -112,7 +113,7 @@ async fn list(
     get, path = "/api/jobs/{jobId}", tag = TAG, operation_id = "readJob",
     params(JobPath, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have read before.")),
     responses(
-        (status = OK, body = JobDocument, headers(("ETag" = String), ("Retry-After" = u32, description = "When to ask again, in seconds: where it has not ended."))),
+        (status = OK, body = JobDocument<'_>, headers(("ETag" = String), ("Retry-After" = u32, description = "When to ask again, in seconds: where it has not ended."))),
         (status = NOT_MODIFIED, description = "It is as you have read it"),
     )
 )]
@@ -129,7 +130,7 @@ async fn read(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let stages = api.ports.jobs.stages(&job.job_id).await?;
-        axum::Json(JobDocument::of(job, stages)).into_response()
+        Json(JobDocument::of(job, &stages)).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag);
@@ -142,30 +143,28 @@ async fn read(
 /// Cancel a job: nothing new is begun for it, and what it has is kept. One that has ended stays as it is
 #[utoipa::path(
     post, path = "/api/jobs/{jobId}/~cancel", tag = TAG, operation_id = "cancelJob", params(JobPath),
-    responses((status = OK, body = JobDocument, headers(("ETag" = String))))
+    responses((status = OK, body = JobDocument<'_>, headers(("ETag" = String))))
 )]
 async fn cancel(
     State(api): State<Arc<Api>>,
     By(caller): By,
     At(at): At<JobPath>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     let job = api.job(&caller, &at.job_id, Action::Write).await?;
     let ports = &api.ports;
     let with: (&dyn bedrock_diy_core::ports::Jobs, _, _, _) =
         (&*ports.jobs, &*ports.executions, &*ports.bus, &*ports.clock);
     let job = commands::cancel(with, job, &caller.subject).await?;
     let stages = ports.jobs.stages(&job.job_id).await?;
-    Ok((
-        [(header::ETAG, etag(job.version))],
-        axum::Json(JobDocument::of(job, stages)),
-    ))
+    let tag = [(header::ETAG, etag(job.version))];
+    Ok((tag, Json(JobDocument::of(job, &stages))).into_response())
 }
 
 /// Try a failed or cancelled job again, from the stage that it ended at: finished ones are not paid again
 #[utoipa::path(
     post, path = "/api/jobs/{jobId}/~retry", tag = TAG, operation_id = "retryJob", params(JobPath),
     responses(
-        (status = ACCEPTED, body = JobDocument, description = "The job that tries it again", headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
+        (status = ACCEPTED, body = JobDocument<'_>, description = "The job that tries it again", headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
         (status = CONFLICT, description = "It runs or has succeeded"),
     )
 )]
@@ -184,7 +183,7 @@ async fn retry(
 #[utoipa::path(
     post, path = "/api/jobs/{jobId}/~rerun", tag = TAG, operation_id = "rerunJob", params(JobPath, How),
     responses(
-        (status = ACCEPTED, body = JobDocument, description = "The job that runs it again; the same one where nothing has changed since it was asked for last", headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
+        (status = ACCEPTED, body = JobDocument<'_>, description = "The job that runs it again; the same one where nothing has changed since it was asked for last", headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
         (status = CONFLICT, description = "It runs, or its project has nothing to run"),
     )
 )]

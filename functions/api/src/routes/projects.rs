@@ -70,14 +70,14 @@ async fn list(
     By(caller): By,
     Asking(page): Asking<PageQuery>,
     Asking(whose): Asking<Whose>,
-) -> Result<axum::Json<Page<ProjectDocument>>, Problem> {
+) -> Result<Json<Page<ProjectDocument>>, Problem> {
     let member = match (whose.all, caller.role) {
         (true, Role::Admin) => None,
         (true, _) => return Err(Problem::forbidden("Only administrators list all projects.")),
         (false, _) => Some(caller.subject.as_str()),
     };
     let found = api.ports.projects.projects(member, &page.request()?).await?;
-    Ok(axum::Json(Page::of(found, ProjectDocument::from)))
+    Ok(Json(Page::of(found, ProjectDocument::from)))
 }
 
 /// Create a project, which is yours then
@@ -246,6 +246,6 @@ async fn save(api: &Api, project: Project, before: &Project) -> Result<Project, 
 fn shown(project: Project) -> impl IntoResponse {
     (
         [(header::ETAG, etag(project.version))],
-        axum::Json(ProjectDocument::from(project)),
+        Json(ProjectDocument::from(project)),
     )
 }

@@ -66,12 +66,12 @@ async fn list(
     State(api): State<Arc<Api>>,
     By(caller): By,
     At(at): At<ProjectPath>,
-) -> Result<axum::Json<Page<PromptSummary>>, Problem> {
+) -> Result<Json<Page<PromptSummary>>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     let cards = api.cards(&at.project_id).await?;
     let current = try_join_all(cards.iter().map(|card| api.current(card))).await?;
     let items = cards.iter().zip(current);
-    Ok(axum::Json(Page {
+    Ok(Json(Page {
         items: items
             .map(|(card, current)| PromptSummary::of(card, &current))
             .collect(),
@@ -224,7 +224,7 @@ async fn reorder(
     by: By,
     At(at): At<ProjectPath>,
     Json(wanted): Json<PromptOrder>,
-) -> Result<axum::Json<Page<PromptSummary>>, Problem> {
+) -> Result<Json<Page<PromptSummary>>, Problem> {
     api.project(&by.0, &at.project_id, Action::Write).await?;
     let cards = api.cards(&at.project_id).await?;
     let mut listed = wanted.order.clone();
@@ -350,7 +350,7 @@ pub(crate) fn revision(card: &Card, draft: CardDraft, author: &Caller, note: Str
 pub(crate) fn shown(card: &Card, current: &CardRevision) -> impl IntoResponse + use<> {
     (
         [(header::ETAG, etag(card.version))],
-        axum::Json(PromptDocument::of(card, current)),
+        Json(PromptDocument::of(card, current)),
     )
 }
 

@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Api,
+    body::Json,
     caller::By,
     conditions::{IfNoneMatch, etag},
     problem::Problem,
@@ -88,12 +89,12 @@ async fn all(
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
     let stages = api.ports.jobs.stages(&job.job_id).await?;
-    let outputs = stages.into_iter().map(|stage| async {
-        let text = api.output(&stage).await?;
+    let outputs = stages.iter().map(|stage| async {
+        let text = api.output(stage).await?;
         Ok::<_, Problem>(Output {
             stage: stage.stage,
-            prompt_id: stage.prompt_id,
-            title: stage.title,
+            prompt_id: stage.prompt_id.clone(),
+            title: stage.title.clone(),
             json: document(&text),
             text,
         })
@@ -102,7 +103,7 @@ async fn all(
         job_id: job.job_id,
         outputs: try_join_all(outputs).await?,
     };
-    Ok((tag, axum::Json(results)).into_response())
+    Ok((tag, Json(results)).into_response())
 }
 
 /// Read the output of one stage: as the model wrote it, or as JSON where that is what you accept
@@ -140,7 +141,7 @@ async fn one(
         return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
     }
     match document(&text) {
-        Some(document) => Ok(axum::Json(document).into_response()),
+        Some(document) => Ok(Json(document).into_response()),
         None => Err(Problem::not_acceptable("text/plain; it is no JSON document")),
     }
 }

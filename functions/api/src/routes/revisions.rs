@@ -73,16 +73,14 @@ async fn list(
     By(caller): By,
     At(at): At<PromptPath>,
     Asking(page): Asking<PageQuery>,
-) -> Result<axum::Json<Page<RevisionDocument>>, Problem> {
+) -> Result<Json<Page<RevisionDocument>>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     api.card(&at).await?;
     let projects = &api.ports.projects;
     let found = projects
         .card_revisions(&at.project_id, &at.prompt_id, &page.request()?)
         .await?;
-    Ok(axum::Json(Page::of(found, |saved| {
-        RevisionDocument::from(&*saved)
-    })))
+    Ok(Json(Page::of(found, |saved| RevisionDocument::from(&*saved))))
 }
 
 /// Read a revision of a prompt card
@@ -94,11 +92,11 @@ async fn read(
     State(api): State<Arc<Api>>,
     By(caller): By,
     At(at): At<RevisionPath>,
-) -> Result<axum::Json<RevisionDocument>, Problem> {
+) -> Result<Json<RevisionDocument>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     let card = api.card(&at.card()).await?;
     let saved = api.revision(&card, at.revision).await?;
-    Ok(axum::Json(RevisionDocument::from(&*saved)))
+    Ok(Json(RevisionDocument::from(&*saved)))
 }
 
 /// Show what differs between two revisions of a prompt card
@@ -111,7 +109,7 @@ async fn diff(
     By(caller): By,
     At(at): At<RevisionPath>,
     Asking(Against { against }): Asking<Against>,
-) -> Result<axum::Json<RevisionDiff>, Problem> {
+) -> Result<Json<RevisionDiff>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     let card = api.card(&at.card()).await?;
     let newer = api.revision(&card, at.revision).await?;
@@ -124,7 +122,7 @@ async fn diff(
         }
         number => api.revision(&card, number).await?,
     };
-    Ok(axum::Json(compare(&older, &newer)))
+    Ok(Json(compare(&older, &newer)))
 }
 
 /// Make an earlier revision of a prompt card the current one again, as a new revision

@@ -10,6 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Api,
+    body::Json,
     caller::By,
     documents::sessions::{MessageDocument, SessionDocument},
     page::{Asking, Page, PageQuery},
@@ -55,14 +56,14 @@ async fn list(
     By(caller): By,
     At(at): At<ProjectPath>,
     Asking(page): Asking<PageQuery>,
-) -> Result<axum::Json<Page<SessionDocument>>, Problem> {
+) -> Result<Json<Page<SessionDocument>>, Problem> {
     api.project(&caller, &at.project_id, Action::Read).await?;
     let found = api
         .ports
         .history
         .sessions(&at.project_id, &page.request()?)
         .await?;
-    Ok(axum::Json(Page::of(found, SessionDocument::from)))
+    Ok(Json(Page::of(found, SessionDocument::from)))
 }
 
 /// List a session's messages, the newest first, 50 a page where nothing is said
@@ -76,7 +77,7 @@ async fn messages(
     At(at): At<SessionPath>,
     Asking(within): Asking<InProject>,
     Asking(page): Asking<PageQuery>,
-) -> Result<axum::Json<Page<MessageDocument>>, Problem> {
+) -> Result<Json<Page<MessageDocument>>, Problem> {
     api.project(&caller, &within.project_id, Action::Read).await?;
     let mut request = page.request()?;
     // An exchange is two messages.
@@ -87,7 +88,7 @@ async fn messages(
         .exchanges(&within.project_id, &at.session_id, &request)
         .await?;
     let pages = Page::of(found, MessageDocument::of);
-    Ok(axum::Json(Page {
+    Ok(Json(Page {
         items: pages.items.into_iter().flatten().collect(),
         next: pages.next,
     }))

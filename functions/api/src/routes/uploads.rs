@@ -109,7 +109,7 @@ async fn upload(
     );
     Ok((
         StatusCode::CREATED,
-        axum::Json(Ticket {
+        Json(Ticket {
             method: "PUT",
             url: ticket.url,
             headers: ticket.headers.into_iter().collect(),
