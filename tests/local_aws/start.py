@@ -9,6 +9,7 @@ What is added stands in for AWS on the local side; the template is never changed
 - AWS::Events::Archive becomes an archive through ministack's own CreateArchive.
 - AWS::CloudWatch::Alarm with metric math becomes an alarm on its first metric, with its actions switched off:
   it can be listed, and never rings.
+- x-amazon-apigateway-gateway-responses of an API's definition becomes gateway responses of the API.
 - A MaximumConcurrency that comes from a parameter arrives as text, and becomes the number that ministack compares.
 """
 
@@ -18,7 +19,7 @@ import signal
 import sys
 import threading
 
-from ministack.services import eventbridge
+from ministack.services import apigateway_v1, eventbridge
 from ministack.services.cloudformation import provisioners
 
 
@@ -96,6 +97,18 @@ def with_number(handler, *path):
     return mended
 
 
+def with_gateway_responses(import_schemes):
+    """An API's definition is imported with what the gateway answers by itself."""
+
+    def mended(api_id, definition):
+        responses = definition.get("x-amazon-apigateway-gateway-responses") or {}
+        for kind, response in responses.items():
+            answer(apigateway_v1._put_gateway_response(api_id, kind, response))
+        return import_schemes(api_id, definition)
+
+    return mended
+
+
 HANDLERS = provisioners._RESOURCE_HANDLERS
 HANDLERS["AWS::Events::Archive"] = {
     "create": create_archive,
@@ -105,6 +118,7 @@ HANDLERS["AWS::Events::Archive"] = {
 MAPPING = HANDLERS["AWS::Lambda::EventSourceMapping"]
 for verb in ["create", "update"]:
     MAPPING[verb] = with_number(MAPPING[verb], "ScalingConfig", "MaximumConcurrency")
+apigateway_v1._import_security_schemes = with_gateway_responses(apigateway_v1._import_security_schemes)
 provisioners._cw_metric_alarm_record = with_one_metric(provisioners._cw_metric_alarm_record)
 
 

@@ -103,22 +103,29 @@ impl Users {
     /// The deployment's machine, with these scopes.
     #[must_use]
     pub fn machine(&self, scopes: &str) -> Client {
+        let (id, secret) = self.machine_secret();
+        let mut answer = ureq::post(format!("{}/oauth2/token", self.stack.url))
+            .send_form([
+                ("grant_type", "client_credentials"),
+                ("client_id", &id),
+                ("client_secret", &secret),
+                ("scope", scopes),
+            ])
+            .unwrap();
+        let said: Value = serde_json::from_reader(answer.body_mut().as_reader()).unwrap();
+        self.as_client(said["access_token"].as_str().unwrap())
+    }
+
+    /// The id of the deployment's machine client, and its secret.
+    #[must_use]
+    pub fn machine_secret(&self) -> (String, String) {
         let id = self.stack.output("MachineClientId").unwrap();
         let described = self.call(
             "DescribeUserPoolClient",
             &json!({"UserPoolId": self.pool, "ClientId": id}),
         );
         let secret = described["UserPoolClient"]["ClientSecret"].as_str().unwrap();
-        let mut answer = ureq::post(format!("{}/oauth2/token", self.stack.url))
-            .send_form([
-                ("grant_type", "client_credentials"),
-                ("client_id", &id),
-                ("client_secret", secret),
-                ("scope", scopes),
-            ])
-            .unwrap();
-        let said: Value = serde_json::from_reader(answer.body_mut().as_reader()).unwrap();
-        self.as_client(said["access_token"].as_str().unwrap())
+        (id, secret.to_owned())
     }
 
     fn call(&self, action: &str, body: &Value) -> Value {

@@ -51,14 +51,35 @@ pub(crate) enum Written {
     Nothing(Option<Item>),
 }
 
-/// A document as an item.
+/// The magnitudes of numbers that an item can hold, beside 0 (Naming rules and data types, Amazon `DynamoDB`
+/// developer guide, 2026-11).
+const MAGNITUDES: std::ops::Range<f64> = 1e-130..1e126;
+
+/// A document as an item. Fails with [`Code::InvalidRequest`] where it has a number that none can hold.
 pub(crate) fn item<T: Serialize>(what: &str, document: &T) -> Result<Item> {
-    serde_dynamo::to_item(document).map_err(|error| {
+    let item: Item = serde_dynamo::to_item(document).map_err(|error| {
         Failure::new(
             Code::InternalError,
             format!("a {what} can't be written as an item: {error}"),
         )
-    })
+    })?;
+    item.values().try_for_each(check_numbers)?;
+    Ok(item)
+}
+
+fn check_numbers(attribute: &AttributeValue) -> Result<()> {
+    match attribute {
+        AttributeValue::L(list) => list.iter().try_for_each(check_numbers),
+        AttributeValue::M(map) => map.values().try_for_each(check_numbers),
+        AttributeValue::N(text) => match text.parse::<f64>() {
+            Ok(number) if number == 0.0 || MAGNITUDES.contains(&number.abs()) => Ok(()),
+            _ => Err(Failure::new(
+                Code::InvalidRequest,
+                format!("{text} can't be stored: numbers may have magnitudes from 1e-130 to 1e126"),
+            )),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// A document from an item; attributes that it does not know are ours alone.
@@ -229,5 +250,23 @@ fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[Cancella
             Some(cancelled.cancellation_reasons())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_number_that_no_item_can_hold_is_refused_wherever_it_stands() {
+        for good in [0.0, 1.0, -0.5, 1e-130, -9e125] {
+            item("test", &json!({"a": [{"b": good}]})).unwrap();
+        }
+        for bad in [5e-324, -1e-131, 1e126, f64::MAX] {
+            let refused = item("test", &json!({"a": [{"b": bad}]})).unwrap_err();
+            assert_eq!(refused.code, Code::InvalidRequest, "{bad}");
+            assert!(refused.detail.contains("can't be stored"), "{}", refused.detail);
+        }
     }
 }

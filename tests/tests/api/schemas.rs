@@ -14,6 +14,7 @@ async fn no_request_is_answered_otherwise_than_the_document_says() {
         token: &served.token,
         examples: "50",
         operations: &[],
+        without: &[],
     };
     tokio::task::block_in_place(|| asked.run());
 }

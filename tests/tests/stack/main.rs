@@ -9,6 +9,7 @@
 mod api;
 mod articles;
 mod calls;
+mod client;
 mod endings;
 mod events;
 mod files;

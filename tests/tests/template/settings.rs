@@ -23,6 +23,30 @@ fn every_parameter_says_what_it_is_and_what_it_may_be() {
 }
 
 #[test]
+fn what_the_gateway_answers_by_itself_is_a_problem_document() {
+    let template = Template::prod();
+    let responses = &template.source["Resources"]["Api"]["Properties"]["GatewayResponses"];
+    let responses = responses.as_object().unwrap();
+    for kind in ["UNAUTHORIZED", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"] {
+        assert!(responses.contains_key(kind), "{kind}");
+    }
+    for (kind, response) in responses {
+        let headers = &response["ResponseParameters"]["Headers"];
+        assert_eq!(headers["Content-Type"], "'application/problem+json'", "{kind}");
+        let document = response["ResponseTemplates"]["application/json"]
+            .as_str()
+            .unwrap();
+        // The gateway writes this one with its quotation marks.
+        let document = document.replace("$context.error.messageString", "\"what it says\"");
+        let document: Value = serde_json::from_str(&document).unwrap();
+        for member in ["type", "title", "code", "detail", "instance", "requestId"] {
+            assert!(document[member].is_string(), "{kind}: {member}");
+        }
+        assert_eq!(document["status"], response["StatusCode"], "{kind}");
+    }
+}
+
+#[test]
 fn every_parameter_is_in_a_group_and_used() {
     let template = Template::prod();
     let interface = &template.source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"];
