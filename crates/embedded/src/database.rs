@@ -470,6 +470,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_folder_of_the_layout_before_is_brought_up_to_date_and_a_later_one_refused() {
+        let (folder, database) = database();
+        insert(&database, "a").await.unwrap();
+        drop(database);
+        let path = folder.path().join("d.sqlite");
+        let file = Connection::open(&path).unwrap();
+        file.execute_batch("DROP INDEX jobs_by_project; PRAGMA user_version = 4")
+            .unwrap();
+        assert_eq!(count(&Database::open(&path).unwrap()), 1);
+        file.execute_batch("DROP INDEX jobs_by_project; PRAGMA user_version = 6")
+            .unwrap();
+        let refused = Database::open(&path).unwrap_err();
+        assert!(refused.detail.contains("layout 6"), "{}", refused.detail);
+    }
+
+    #[tokio::test]
     async fn what_was_written_is_there_when_the_folder_is_opened_again() {
         let (folder, database) = database();
         insert(&database, "a").await.unwrap();
