@@ -10,15 +10,19 @@ What is added stands in for AWS on the local side; the template is never changed
 - AWS::CloudWatch::Alarm with metric math becomes an alarm on its first metric, with its actions switched off:
   it can be listed, and never rings.
 - x-amazon-apigateway-gateway-responses of an API's definition becomes gateway responses of the API.
+- An answer that a function streams is handed on whole when it has ended: its head and its bytes. (That it comes
+  piece by piece is tested at the function itself.)
 - A MaximumConcurrency that comes from a parameter arrives as text, and becomes the number that ministack compares.
 """
 
+import base64
 import json
 import os
 import signal
 import sys
 import threading
 
+from ministack.core import lambda_runtime
 from ministack.services import apigateway_v1, eventbridge
 from ministack.services.cloudformation import provisioners
 
@@ -109,6 +113,49 @@ def with_gateway_responses(import_schemes):
     return mended
 
 
+# Between the head of a streamed answer and its bytes (API Gateway Developer Guide, "Lambda proxy integration format
+# for response streaming").
+END_OF_HEAD = b"\0" * 8
+
+
+def with_streamed_answers(build_handler):
+    """The Runtime API of a function, for one that streams its answers: they become answers in one piece."""
+
+    def mended(self, *arguments):
+        class Handler(build_handler(self, *arguments)):
+            def _read_body(self):
+                body = super()._read_body()
+                if self.headers.get("Lambda-Runtime-Function-Response-Mode") != "streaming":
+                    return body
+                head, _, content = body.partition(END_OF_HEAD)
+                return json.dumps({**json.loads(head), "streamed": base64.b64encode(content).decode()}).encode()
+
+        return Handler
+
+    return mended
+
+
+def with_bytes_as_they_are(respond):
+    """A streamed answer's bytes reach the caller as they are, whatever the API's binary media types."""
+
+    def mended(result):
+        response, error = respond(result)
+        if isinstance(response, dict) and "streamed" in response:
+            response = {**response, "body": base64.b64decode(response.pop("streamed"))}
+        return response, error
+
+    return mended
+
+
+def with_streaming_addresses(function_of):
+    """The function that an integration's address names, where the answer is to be streamed, too."""
+
+    def mended(uri):
+        return function_of((uri or "").replace("/response-streaming-invocations", "/invocations"))
+
+    return mended
+
+
 HANDLERS = provisioners._RESOURCE_HANDLERS
 HANDLERS["AWS::Events::Archive"] = {
     "create": create_archive,
@@ -118,6 +165,11 @@ HANDLERS["AWS::Events::Archive"] = {
 MAPPING = HANDLERS["AWS::Lambda::EventSourceMapping"]
 for verb in ["create", "update"]:
     MAPPING[verb] = with_number(MAPPING[verb], "ScalingConfig", "MaximumConcurrency")
+lambda_runtime.ProvidedWorker._build_handler_class = with_streamed_answers(
+    lambda_runtime.ProvidedWorker._build_handler_class)
+apigateway_v1._lambda_proxy_response = with_bytes_as_they_are(apigateway_v1._lambda_proxy_response)
+apigateway_v1._extract_lambda_ref_from_integration_uri = with_streaming_addresses(
+    apigateway_v1._extract_lambda_ref_from_integration_uri)
 apigateway_v1._import_security_schemes = with_gateway_responses(apigateway_v1._import_security_schemes)
 provisioners._cw_metric_alarm_record = with_one_metric(provisioners._cw_metric_alarm_record)
 

@@ -21,6 +21,7 @@
 pub mod access;
 pub mod contract;
 pub mod faulty;
+pub mod function;
 pub mod inbox;
 pub mod left;
 pub mod meter;
@@ -35,6 +36,7 @@ pub mod stack;
 pub mod users;
 
 pub use faulty::Faulty;
+pub use function::Function;
 pub use inbox::Inbox;
 pub use left::Left;
 pub use meter::Meter;

@@ -94,12 +94,19 @@ impl From<Output> for Ended {
     }
 }
 
+/// A binary of the folder that `cargo verify` has built.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let folder =
+        std::env::var_os("BEDROCK_DIY_PROGRAMS").expect("`cargo verify` says where the binaries are");
+    PathBuf::from(folder).join(name)
+}
+
 /// The program's binary: from the folder that `cargo verify` has built, else built now.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        if let Some(folder) = std::env::var_os("BEDROCK_DIY_PROGRAMS") {
-            return PathBuf::from(folder).join("bedrock-diy");
+        if std::env::var_os("BEDROCK_DIY_PROGRAMS").is_some() {
+            return built("bedrock-diy");
         }
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--package", "bedrock-diy"])

@@ -13,3 +13,4 @@ mod client;
 mod endings;
 mod events;
 mod files;
+mod streaming;

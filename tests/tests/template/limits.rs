@@ -40,6 +40,31 @@ fn no_function_runs_longer_than_lambda_lets_it() {
 }
 
 #[test]
+fn every_answer_of_the_api_is_streamed_for_as_long_as_its_function_may_run() {
+    // API Gateway Developer Guide, "Stream the integration response for your proxy integrations": a function
+    // answers in one form alone, and a stream may take 15 minutes, as a function may.
+    let template = Template::prod();
+    let mut routes = 0;
+    for (name, function) in template.all("AWS::Serverless::Function") {
+        let events = function["Events"].as_object().into_iter().flatten();
+        for (event, source) in events.filter(|(_, source)| source["Type"] == "Api") {
+            let properties = &source["Properties"];
+            assert_eq!(
+                properties["ResponseTransferMode"], "RESPONSE_STREAM",
+                "{name}'s {event}"
+            );
+            assert_eq!(
+                seconds(properties, "TimeoutInMillis"),
+                1_000 * seconds(function, "Timeout"),
+                "{name}'s {event}"
+            );
+            routes += 1;
+        }
+    }
+    assert_ne!(routes, 0);
+}
+
+#[test]
 fn a_stage_gives_up_before_its_function_is_stopped() {
     let template = Template::prod();
     let timeout = seconds(template.properties("StageFunction"), "Timeout");
