@@ -11,6 +11,7 @@ mod objects;
 mod projects;
 mod queue;
 mod quota;
+mod watches;
 
 pub use bus::*;
 pub use executions::*;
@@ -23,6 +24,7 @@ pub use objects::*;
 pub use projects::*;
 pub use queue::*;
 pub use quota::*;
+pub use watches::*;
 
 use bedrock_diy_core::{
     BatchId, JobId, ProjectId, PromptId,

@@ -75,6 +75,8 @@ mod storage;
 mod trace;
 #[cfg(feature = "services")]
 mod uploads;
+#[cfg(feature = "services")]
+mod watches;
 
 #[cfg(feature = "services")]
 pub use self::{
@@ -92,5 +94,6 @@ pub use self::{
     quota::DynamoQuota,
     secrets::ParameterStore,
     uploads::S3Uploads,
+    watches::Looks,
 };
 pub use bedrock::Bedrock;

@@ -4,6 +4,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{self, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -12,6 +13,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
     routing::put,
+    serve::ListenerExt,
 };
 use bedrock_diy_api::{Api, Ports, Settings};
 use bedrock_diy_core::{
@@ -23,12 +25,15 @@ use bedrock_diy_core::{
 };
 use bedrock_diy_embedded::{FileSecrets, LocalUploads, SqliteHistory, SqliteHooks};
 use bedrock_diy_identity::{Algorithm, Oidc, OidcConfig, TokenFile};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time};
 
 use crate::{
     arguments::{Listening, TokenAlgorithm},
     machine::Machine,
 };
+
+/// How long requests that have begun have to come to their end, when the program is stopped.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// An API that listens, and has answered nobody yet.
 pub(crate) struct Listener {
@@ -46,7 +51,10 @@ impl Listener {
         default_model: &str,
     ) -> Result<Self> {
         let identity = identity(machine, listening)?;
-        let settings = Settings::new(default_model, &listening.cors_origin)?;
+        let settings = Settings {
+            longest_stream: Duration::from_secs(listening.longest_stream.into()),
+            ..Settings::new(default_model, &listening.cors_origin)?
+        };
         let uploads = LocalUploads::new(rand::random());
         let ports = ports(machine, model, uploads.clone());
         let api = Api::new(ports, machine.catalogue.clone(), settings).router(identity);
@@ -75,16 +83,29 @@ impl Listener {
         self.address
     }
 
-    /// Answers until `stop` says true; requests that have begun come to their end.
+    /// Answers until `stop` says true; requests that have begun have five seconds to come to their end.
     pub(crate) async fn serve(self, mut stop: watch::Receiver<bool>) -> Result<()> {
-        let stopped = async move {
+        let ended = stop.clone();
+        // What is written goes out at once: words of a stream are small.
+        let socket = self.socket.tap_io(|connection| {
+            let _ = connection.set_nodelay(true);
+        });
+        let serving = axum::serve(socket, self.router).with_graceful_shutdown(async move {
             let _ = stop.wait_for(|stop| *stop).await;
-        };
-        axum::serve(self.socket, self.router)
-            .with_graceful_shutdown(stopped)
-            .await
-            .map_err(|error| Failure::new(Code::StorageUnavailable, format!("the API ended early: {error}")))
+        });
+        tokio::select! {
+            served = async { serving.await } => served,
+            // Streams go on for minutes: their clients come again, and go on where they were.
+            () = long_after(ended) => Ok(()),
+        }
+        .map_err(|error| Failure::new(Code::StorageUnavailable, format!("the API ended early: {error}")))
     }
+}
+
+/// Resolves some seconds after `stop` has said true.
+async fn long_after(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    time::sleep(GRACE).await;
 }
 
 /// Takes a file that somebody has a ticket for, and drops it, as S3 and its notification do on AWS.
@@ -138,6 +159,7 @@ fn ports(machine: &Machine, model: Arc<dyn Model>, uploads: LocalUploads) -> Por
         queue: Arc::new(machine.queue.clone()),
         executions: Arc::new(machine.executions.clone()),
         bus: Arc::new(machine.bus.clone()),
+        watches: Arc::new(machine.bus.clone()),
         clock: machine.clock.clone(),
     }
 }

@@ -57,9 +57,9 @@ Which model answers:
   this machine, which is free and not good.
 
 Exit codes:
-  0    what was asked for is done; of `run` and `submit --wait`: every article succeeded
-  1    of `run` and `submit --wait`: some article failed; its row says why. The same `run` tries it
-       again, and so does `jobs retry`
+  0    what was asked for is done; of `run`, `submit --wait` and `follow`: every article succeeded
+  1    of the same: some article failed; its row says why. The same `run` tries it again, and so
+       does `jobs retry`
   2    what was asked for makes no sense (an argument, a project file, no credentials), or the API
        refuses it
   3    the machine is in the way (disk, network, a data folder that is in use or of another
@@ -142,6 +142,10 @@ pub enum Command {
     /// beginning of its id is enough where no other begins so.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Tells what happens to a job, a line an event, until it has ended.
+    ///
+    /// Begins with what has happened already. Ends with 0 where the job has succeeded, and with 1 where it has not.
+    Follow(OneJob),
     /// Writes results of finished jobs.
     #[command(subcommand)]
     Results(Results),
@@ -296,6 +300,9 @@ pub struct Listening {
         value_delimiter = ','
     )]
     pub cors_origin: Vec<String>,
+    /// After so many seconds a stream of events ends, and its client comes again: who may ask is asked anew then.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
+    pub longest_stream: u32,
 }
 
 /// What a token may be signed with.

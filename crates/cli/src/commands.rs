@@ -59,6 +59,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Login => login::login(elsewhere, &data).await,
         Command::Logout => login::logout(elsewhere).await,
         Command::Jobs(command) => jobs::jobs(elsewhere, &data, catalogue()?, command).await,
+        Command::Follow(one) => jobs::follow(elsewhere, &data, catalogue()?, &one).await,
         Command::Results(crate::arguments::Results::Export(export)) => {
             results::export(elsewhere, &data, catalogue()?, export).await
         }

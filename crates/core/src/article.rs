@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which bucket an object lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Bucket {
     /// Articles as they came, and their text.
@@ -26,13 +27,15 @@ impl Bucket {
 /// A claim check: where some text or file lies. What travels in queues, the state machine and events
 /// in place of the text itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
     /// The bucket.
     pub bucket: Bucket,
     /// The key in it.
     pub key: String,
-    /// The version; `None` in a bucket without versions.
+    /// The version; not there in a bucket without versions.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Its size, in bytes.

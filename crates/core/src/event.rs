@@ -12,15 +12,20 @@ use crate::{
 
 /// A numbered fact about a job. A job's numbers start at 1 and have no holes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// The job.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub job_id: JobId,
     /// Its project.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub project_id: ProjectId,
     /// Counted from 1.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub number: u64,
     /// When it happened.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     /// What happened.
     #[serde(flatten)]
@@ -37,36 +42,40 @@ impl Event {
 
 /// What happened. Texts are by reference: an event is always small.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type")]
 pub enum Fact {
     /// The article was accepted, once.
-    #[serde(rename = "job.accepted")]
+    #[serde(rename = "job.accepted", rename_all = "camelCase")]
     JobAccepted {
         /// Its batch.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         batch: BatchId,
         /// What its owner calls it.
         article: String,
     },
     /// The article was read and work begins.
-    #[serde(rename = "job.started")]
+    #[serde(rename = "job.started", rename_all = "camelCase")]
     JobStarted {
         /// How many stages it will pass.
         stages: u32,
     },
     /// A stage is next.
-    #[serde(rename = "stage.started")]
+    #[serde(rename = "stage.started", rename_all = "camelCase")]
     StageStarted {
         /// Counted from 1.
         stage: u32,
         /// Its card.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         prompt_id: PromptId,
     },
     /// A stage's output is stored.
-    #[serde(rename = "stage.completed")]
+    #[serde(rename = "stage.completed", rename_all = "camelCase")]
     StageCompleted {
         /// Counted from 1.
         stage: u32,
         /// Its card.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         prompt_id: PromptId,
         /// Where the output lies.
         output: ObjectRef,
@@ -75,55 +84,61 @@ pub enum Fact {
         /// Tokens paid for.
         usage: Usage,
         /// Estimated US dollars.
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<f64>,
         /// The model's own time, in milliseconds.
         model_ms: u64,
     },
     /// A stage was answered, and the answer can't be an output: it is paid all the same.
-    #[serde(rename = "stage.failed")]
+    #[serde(rename = "stage.failed", rename_all = "camelCase")]
     StageFailed {
         /// Counted from 1.
         stage: u32,
         /// Its card.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         prompt_id: PromptId,
         /// Why.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         code: Code,
         /// Tokens paid for.
         usage: Usage,
         /// Estimated US dollars.
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<f64>,
     },
     /// The job waits for model quota.
-    #[serde(rename = "job.waiting")]
+    #[serde(rename = "job.waiting", rename_all = "camelCase")]
     JobWaiting {
         /// The stage that waits.
         stage: u32,
         /// Why.
         reason: String,
         /// Until when.
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
         until: Timestamp,
     },
     /// Every stage is done.
-    #[serde(rename = "job.succeeded")]
+    #[serde(rename = "job.succeeded", rename_all = "camelCase")]
     JobSucceeded {
         /// Where the result document lies.
         result: ObjectRef,
         /// Tokens paid for.
         usage: Usage,
         /// Estimated US dollars.
+        #[cfg_attr(feature = "openapi", schema(nullable = false))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<f64>,
     },
     /// The job can't go on.
-    #[serde(rename = "job.failed")]
+    #[serde(rename = "job.failed", rename_all = "camelCase")]
     JobFailed {
         /// Why.
         error: JobError,
     },
     /// Somebody cancelled the job.
-    #[serde(rename = "job.cancelled")]
+    #[serde(rename = "job.cancelled", rename_all = "camelCase")]
     JobCancelled {
         /// Who or what.
         by: String,
@@ -131,6 +146,15 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// Whether nothing comes after it.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::JobSucceeded { .. } | Self::JobFailed { .. } | Self::JobCancelled { .. }
+        )
+    }
+
     /// The event's type, such as `job.accepted`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -150,9 +174,11 @@ impl Fact {
 
 /// Why a job failed, for people and programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct JobError {
     /// The stable name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub code: Code,
     /// What happened and what to do.
     pub message: String,

@@ -17,6 +17,7 @@ mod model;
 mod objects;
 mod projects;
 mod uploads;
+mod watches;
 
 pub use clock::Clock;
 pub use history::History;
@@ -29,3 +30,4 @@ pub use model::{DeltaSink, Model, ModelQuota};
 pub use objects::Objects;
 pub use projects::{Projects, Saved};
 pub use uploads::{UploadTicket, Uploads};
+pub use watches::{Watch, Watches};

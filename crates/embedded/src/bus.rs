@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bedrock_diy_core::{
+    JobId,
     error::Result,
     event::{Event, StageDelta},
-    ports::Bus,
+    ports::{Bus, Watch, Watches},
 };
 use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast};
@@ -12,19 +13,21 @@ use tokio::sync::{Notify, broadcast};
 use crate::{
     database::{Database, failure, to_json},
     queue,
+    watches::Watched,
 };
 
 /// The bus of one machine.
 ///
 /// A *subscription* is a queue that every event is put into by the transaction that stores the event: no
 /// crash comes between, and any process may store it. A *follower* looks on live in this process, and
-/// loses what it is too slow for.
+/// loses what it is too slow for. A *watch* hears that there is something new of one job.
 #[derive(Debug, Clone)]
 pub struct EmbeddedBus {
     database: Database,
     delivered: Arc<Notify>,
     events: broadcast::Sender<Arc<Event>>,
     deltas: broadcast::Sender<Arc<StageDelta>>,
+    watched: Arc<Watched>,
 }
 
 /// A follower that is more than this behind misses something, and is told so.
@@ -39,6 +42,7 @@ impl EmbeddedBus {
             delivered: Arc::default(),
             events: broadcast::channel(FOLLOWED).0,
             deltas: broadcast::channel(FOLLOWED).0,
+            watched: Arc::default(),
         }
     }
 
@@ -94,6 +98,7 @@ impl Bus for EmbeddedBus {
     async fn publish(&self, events: &[Event]) -> Result<()> {
         // The subscriptions have them already: they were stored.
         self.delivered.notify_waiters();
+        self.watched.tell(events);
         if self.events.receiver_count() > 0 {
             for event in events {
                 // Fails only where the last follower has just gone.
@@ -109,6 +114,12 @@ impl Bus for EmbeddedBus {
 
     fn has_followers(&self) -> bool {
         self.deltas.receiver_count() > 0
+    }
+}
+
+impl Watches for EmbeddedBus {
+    fn watch(&self, job: &JobId) -> Box<dyn Watch> {
+        Watched::watch(&self.watched, job)
     }
 }
 

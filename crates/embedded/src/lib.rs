@@ -32,6 +32,7 @@ mod recent;
 mod runs;
 mod secrets;
 mod uploads;
+mod watches;
 
 pub use backoff::Backoff;
 pub use bus::EmbeddedBus;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bedrock_diy_aws::{
     ApiConfig, Bedrock, Config, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
-    DynamoQuota, EntryConfig, EventBridge, IntakeConfig, ParameterStore, S3Objects, S3Uploads, SqsQueue,
-    StepFunctions, SystemClock,
+    DynamoQuota, EntryConfig, EventBridge, IntakeConfig, Looks, ParameterStore, S3Objects, S3Uploads,
+    SqsQueue, StepFunctions, SystemClock,
     clients::{self, Services},
 };
 use bedrock_diy_core::{
@@ -108,6 +108,12 @@ impl Deployment {
             bus,
             metrics: self.metrics.clone(),
         })
+    }
+
+    /// News of jobs.
+    #[must_use]
+    pub fn watches(&self) -> Arc<Looks> {
+        Arc::new(Looks)
     }
 
     /// The models' quota.

@@ -10,6 +10,7 @@ mod body;
 mod caller;
 mod conditions;
 mod documents;
+mod event_schemas;
 mod openapi;
 mod page;
 mod problem;
@@ -18,7 +19,7 @@ mod requests;
 mod routes;
 mod verbs;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, http::HeaderValue, middleware};
 use bedrock_diy_core::{
@@ -28,7 +29,7 @@ use bedrock_diy_core::{
     error::Result,
     ports::{
         Bus, Clock, Executions, History, Hooks, Identity, JobIndex, Jobs, Model, Objects, Projects, Queue,
-        Secrets, Uploads,
+        Secrets, Uploads, Watches,
     },
     project::Project,
     time::Timestamp,
@@ -42,8 +43,8 @@ use tower_http::{
     cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer},
 };
 
-pub use crate::openapi::openapi;
 use crate::problem::Problem;
+pub use crate::{event_schemas::event_schemas, openapi::openapi};
 
 /// What the API needs of the world.
 #[derive(Clone)]
@@ -72,6 +73,8 @@ pub struct Ports {
     pub executions: Arc<dyn Executions>,
     /// Who is told.
     pub bus: Arc<dyn Bus>,
+    /// News of jobs, for those who follow them.
+    pub watches: Arc<dyn Watches>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -83,6 +86,8 @@ pub struct Settings {
     pub default_model: String,
     /// The web origins whose pages may ask (`https://admin.example.org`); none where it is empty.
     pub cors_origins: Vec<HeaderValue>,
+    /// After so long a stream of events ends, and its client comes again: who may ask is asked anew then.
+    pub longest_stream: Duration,
 }
 
 impl Settings {
@@ -97,6 +102,7 @@ impl Settings {
         Ok(Self {
             default_model: default_model.into(),
             cors_origins: cors_origins.iter().map(origin).collect::<Result<_>>()?,
+            longest_stream: Duration::from_mins(2),
         })
     }
 }

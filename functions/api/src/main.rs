@@ -23,6 +23,7 @@ async fn main() -> Result<(), Error> {
         queue: deployment.queue(&config.entry),
         executions: deployment.executions(&config.entry),
         bus: deployment.bus(),
+        watches: deployment.watches(),
         clock: deployment.clock(),
     };
     let settings = Settings::new(config.entry.default_model, &config.cors_origins)?;

@@ -38,6 +38,7 @@ pub(crate) fn closed() -> OpenApiRouter<Arc<Api>> {
         .merge(routes::batches::routes())
         .merge(routes::hooks::routes())
         .merge(routes::jobs::routes())
+        .merge(routes::events::routes())
         .merge(routes::results::routes())
         .merge(routes::sessions::routes())
         .merge(routes::about::routes())

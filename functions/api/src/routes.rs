@@ -5,6 +5,7 @@ pub(crate) mod articles;
 pub(crate) mod batches;
 pub(crate) mod deliveries;
 pub(crate) mod estimates;
+pub(crate) mod events;
 pub(crate) mod hooks;
 pub(crate) mod jobs;
 pub(crate) mod projects;

@@ -1,19 +1,41 @@
-//! The `OpenAPI` document: made from the code, committed, and kept.
+//! The `OpenAPI` document and the events' schemas: made from the code, committed, and kept.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// Written anew where `UPDATE_EXPECT` is set, as other expectations are.
 #[test]
 fn the_committed_document_is_what_the_code_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
-    let mut document = serde_json::to_string_pretty(&bedrock_diy_api::openapi()).unwrap();
+    is_committed("openapi.json", &bedrock_diy_api::openapi());
+}
+
+#[test]
+fn the_committed_schemas_of_events_are_what_the_code_says() {
+    let schemas = bedrock_diy_api::event_schemas();
+    for (name, schema) in &schemas {
+        is_committed(&format!("events/{name}.json"), schema);
+    }
+    let committed: BTreeSet<_> = fs::read_dir(docs().join("events"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let made: BTreeSet<_> = schemas.keys().map(|name| format!("{name}.json")).collect();
+    assert_eq!(committed, made);
+}
+
+fn docs() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))
+}
+
+fn is_committed(name: &str, document: &impl serde::Serialize) {
+    let path = docs().join(name);
+    let mut document = serde_json::to_string_pretty(document).unwrap();
     document.push('\n');
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(&path, &document).unwrap();
     }
-    let committed = fs::read_to_string(&path).unwrap();
+    let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == document,
-        "docs/openapi.json is not what the code says: run this test with UPDATE_EXPECT=1, and look at what has changed"
+        "docs/{name} is not what the code says: run this test with UPDATE_EXPECT=1, and look at what has changed"
     );
 }

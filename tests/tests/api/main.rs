@@ -11,6 +11,7 @@ mod client;
 mod document;
 mod editing;
 mod exporting;
+mod following;
 mod hooks;
 mod schemas;
 mod submitting;

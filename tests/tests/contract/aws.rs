@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge,
+    DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge, Looks,
     ParameterStore, S3Objects, SqsQueue, StepFunctions, clients::Services,
 };
 use bedrock_diy_core::{JobId, catalogue::Catalogue, intake::Lane};
@@ -67,6 +67,11 @@ promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_st
     a_change_of_a_project_may_be_made_again, a_list_has_what_somebody_owns_and_is_a_member_of,
     all_members_may_be_exchanged, a_deleted_project_is_in_no_list, a_deleted_card_is_stored_and_can_come_back,
     a_revision_stays_as_it_was, a_revision_is_saved_once, a_pipeline_revision_is_kept);
+
+#[tokio::test]
+async fn news_are_heard_of_soon() {
+    contract::news_are_heard_of_soon(&aws().jobs, None, &Looks).await;
+}
 
 #[tokio::test]
 async fn of_two_writers_one_wins() {

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use bedrock_diy_core::{catalogue::Catalogue, intake::Lane, ports::Jobs as _};
+use bedrock_diy_core::{
+    catalogue::Catalogue,
+    intake::Lane,
+    ports::{Bus, Jobs as _},
+};
 use bedrock_diy_embedded::{MemoryQuota, SqliteHistory, SqliteQueue};
 use bedrock_diy_tests::contract;
 
@@ -45,6 +49,15 @@ promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_st
     a_change_of_a_project_may_be_made_again, a_list_has_what_somebody_owns_and_is_a_member_of,
     all_members_may_be_exchanged, a_deleted_project_is_in_no_list, a_deleted_card_is_stored_and_can_come_back,
     a_revision_stays_as_it_was, a_revision_is_saved_once, a_pipeline_revision_is_kept);
+
+#[tokio::test]
+async fn news_are_heard_of_soon() {
+    let sqlite = sqlite();
+    let machine = &sqlite.machine;
+    for bus in [None, Some(&machine.bus as &dyn Bus)] {
+        contract::news_are_heard_of_soon(&machine.jobs, bus, &machine.bus).await;
+    }
+}
 
 #[tokio::test]
 async fn an_execution_starts_once() {

@@ -13,4 +13,5 @@ mod client;
 mod endings;
 mod events;
 mod files;
+mod rules;
 mod streaming;

@@ -98,6 +98,30 @@ async fn a_table_is_streamed_as_it_is_and_breaks_off_where_it_can_t_be_whole() {
     assert_eq!(function.ended(), Some(1));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_s_events_are_streamed_while_it_runs() {
+    let project = tokio::task::block_in_place(|| Project::new("streams-events"));
+    let function = Function::start(&stack(), "api").await;
+    let path = format!("/api/projects/{}/articles", project.id);
+    let article = json!({"text": "The bridge opens."});
+    let mut submission = gateway_event("POST", &path, &[], &project.token, Some(&article));
+    submission["headers"]["accept"] = json!("text/event-stream");
+    submission["multiValueHeaders"]["accept"] = json!(["text/event-stream"]);
+    let mut answer = function.invoke(&submission).await;
+    let head = answer.head().await;
+    assert_eq!(head["statusCode"], 200, "{head}");
+    let _ = answer.until("event: job.accepted").await;
+    let rest = String::from_utf8(answer.rest().await.unwrap()).unwrap();
+    assert!(rest.contains("event: job.succeeded"), "{rest}");
+    let at = format!("{}/events", head["headers"]["location"].as_str().unwrap());
+    let told = tokio::task::block_in_place(|| project.ada.get(&at).expect(200).json());
+    assert_eq!(told["ended"], true, "{told}");
+    assert_eq!(
+        told["items"].as_array().unwrap().len(),
+        rest.matches("\nid: ").count() + 1
+    );
+}
+
 /// Deletes what stages wrote, every version.
 async fn lose_outputs(prefix: &str) {
     let stack = stack();

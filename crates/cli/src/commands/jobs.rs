@@ -2,8 +2,9 @@
 
 mod elsewhere;
 mod shown;
+mod told;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bedrock_diy_core::{
     Code, Failure, JobId,
@@ -12,7 +13,7 @@ use bedrock_diy_core::{
     error::Result,
     intake::{IntakeMessage, Lane},
     job::{Job, JobStatus, unknown_job},
-    ports::{Bus, Clock, Executions, Jobs as JobsPort, Queue},
+    ports::{Bus, Clock, Executions, Jobs as JobsPort, Queue, Watches},
 };
 use bedrock_diy_embedded::{JobRow, RowFilter};
 
@@ -28,6 +29,9 @@ use crate::{
 
 /// Jobs read at once: a list of any length goes through in pages.
 const PAGE: usize = 500;
+
+/// So often it is looked whether another process has stored something.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Does what was asked for with jobs.
 pub(super) async fn jobs(
@@ -150,27 +154,36 @@ async fn show(machine: &Machine, one: &OneJob) -> Result<Exit> {
 async fn events(machine: &Machine, one: &OneJob) -> Result<Exit> {
     let job = find(machine, &one.job).await?;
     for event in machine.jobs.events(&job.job_id, 0, usize::MAX >> 1).await? {
-        if one.json {
-            print(json(&event)?)?;
-        } else {
-            let facts = serde_json::to_value(&event.fact).map_err(|error| cannot_print(&error))?;
-            let facts: Vec<_> = facts
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(key, _)| *key != "type")
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
-            print(format_args!(
-                "{:>4}  {}  {:<16} {}",
-                event.number,
-                event.at,
-                event.fact.name(),
-                facts.join(" ")
-            ))?;
-        }
+        told::tell(&event, one.json)?;
     }
     Ok(Exit::Success)
+}
+
+/// Tells what happens to a job until it has ended.
+pub(super) async fn follow(
+    elsewhere: &Elsewhere,
+    data: &Path,
+    catalogue: Catalogue,
+    one: &OneJob,
+) -> Result<Exit> {
+    if let Some(remote) = Remote::named(elsewhere, data)? {
+        return elsewhere::follow(&remote, one).await;
+    }
+    let machine = Machine::open(data, Arc::new(catalogue))?;
+    let job = find(&machine, &one.job).await?;
+    let mut watch = machine.bus.watch(&job.job_id);
+    let mut after = 0;
+    loop {
+        let events = machine.jobs.events(&job.job_id, after, PAGE).await?;
+        for event in &events {
+            told::tell(event, one.json)?;
+        }
+        if let Some(exit) = told::ended(events.last()) {
+            return Ok(exit);
+        }
+        after = events.last().map_or(after, |event| event.number);
+        watch.changed(LOOK).await;
+    }
 }
 
 /// A retry is a new job: the old one stays as it ended, and its finished stages come from the memo.

@@ -47,7 +47,7 @@ pub(crate) struct JobSummary {
     /// Why it failed.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorDocument>,
+    error: Option<JobError>,
     #[schema(value_type = String, format = DateTime)]
     accepted_at: Timestamp,
     /// When its article was read.
@@ -102,19 +102,6 @@ pub(crate) struct ArticleDocument {
     media_type: Option<String>,
 }
 
-/// Why a job failed.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = JobError)]
-pub(crate) struct ErrorDocument {
-    /// The stable name.
-    code: &'static str,
-    /// What happened and what to do.
-    message: String,
-    /// The stage that failed, counted from 1; 0 where none had begun.
-    stage: u32,
-}
-
 /// A finished stage.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -154,6 +141,8 @@ pub(crate) struct JobLinks {
     this: String,
     /// Its outputs.
     results: String,
+    /// What happened to it.
+    events: String,
     project: String,
     batch: String,
 }
@@ -163,6 +152,7 @@ impl From<Job> for JobSummary {
         let links = JobLinks {
             this: place(&job.job_id),
             results: format!("{}/results", place(&job.job_id)),
+            events: format!("{}/events", place(&job.job_id)),
             project: format!("/api/projects/{}", job.project_id),
             batch: format!(
                 "/api/projects/{}/batches/{}",
@@ -185,7 +175,7 @@ impl From<Job> for JobSummary {
             usage: job.usage,
             cost: job.cost,
             memo_hits: job.memo_hits,
-            error: job.error.map(ErrorDocument::from),
+            error: job.error,
             accepted_at: job.accepted_at,
             started_at: job.started_at,
             ended_at: job.ended_at,
@@ -237,16 +227,6 @@ impl From<Article> for ArticleDocument {
             title: article.meta.title,
             language: article.meta.language,
             media_type: article.meta.media_type,
-        }
-    }
-}
-
-impl From<JobError> for ErrorDocument {
-    fn from(error: JobError) -> Self {
-        Self {
-            code: error.code.as_str(),
-            message: error.message,
-            stage: error.stage,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use bedrock_diy_core::{
     BatchId, Code, JobId, ProjectId,
@@ -32,7 +32,12 @@ use crate::{
     },
     page::Asking,
     problem::Problem,
-    routes::{At, located, projects::ProjectPath},
+    routes::{
+        At,
+        events::{StreamedEvent, stream_of, wants_stream},
+        located,
+        projects::ProjectPath,
+    },
 };
 
 const TAG: &str = "Articles";
@@ -54,7 +59,8 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(submit))
 }
 
-/// Submit an article: text of up to 5 MB, as JSON with what is known about it, or as the whole body
+/// Submit an article: text of up to 5 MB, as JSON with what is known about it, or as the whole body; and follow its job
+/// at once, where `Accept` says `text/event-stream`
 #[utoipa::path(
     post, path = "/api/projects/{projectId}/articles", tag = TAG, operation_id = "submitArticle",
     params(
@@ -68,6 +74,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
     responses(
         (status = ACCEPTED, body = JobDocument<'_>, description = "Its job, which runs from now on",
          headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
+        (status = OK, content_type = "text/event-stream", body = StreamedEvent, description = "Where `Accept` says `text/event-stream`: the job's events from the first, as `/api/jobs/{jobId}/events` streams them", headers(("Location" = String))),
         (status = CONFLICT, description = "The project is inactive or has no active card"),
     )
 )]
@@ -77,12 +84,17 @@ async fn submit(
     At(at): At<ProjectPath>,
     Asking(about): Asking<AboutText>,
     request: Request,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     api.project(&caller, &at.project_id, Action::Write).await?;
     let key = idempotency_key(request.headers())?;
+    let streams = wants_stream(request.headers());
     let new = read(request, about).await?;
     let taken = api.submit(&caller, at.project_id, new, key).await?;
-    Ok(accepted(taken.job, taken.is_replay))
+    if streams {
+        let place = [(header::LOCATION, located(&place(&taken.job.job_id)))];
+        return Ok((place, stream_of(api, taken.job.job_id, 0)).into_response());
+    }
+    Ok(accepted(taken.job, taken.is_replay).into_response())
 }
 
 /// A submission that was taken.

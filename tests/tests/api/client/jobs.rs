@@ -103,8 +103,16 @@ async fn jobs_are_the_same_from_here_and_from_the_api() {
             (&shown["job"]["jobId"], &shown["stages"][1]["promptId"]),
             (&json!(good), &json!("step-2"))
         );
-        let events = failed(ada.ask(&["jobs", "events", good]), 2);
-        assert!(events.contains("does not show events"), "{events}");
+        let events = ["jobs", "events", good, "--json"];
+        let happened = ada.asked(&events);
+        assert_eq!(happened, done(ada.run(&events)));
+        assert_eq!(lines(&happened).last().unwrap()["type"], "job.succeeded");
+        assert_eq!(ada.asked(&["follow", good, "--json"]), happened);
+        let bad = id(&there, "FAILED");
+        for followed in [ada.ask(&["follow", bad]), ada.run(&["follow", bad])] {
+            assert_eq!(followed.code, Some(1));
+            assert!(followed.stdout.lines().last().unwrap().contains("job.failed"));
+        }
         let whose = failed(ada.ask(&["jobs", "list"]), 2);
         assert!(whose.contains("--project"), "{whose}");
     });

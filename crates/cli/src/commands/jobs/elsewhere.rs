@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     shown::{Shown, ShownStage, list_table, print_stages},
-    status,
+    status, told,
 };
 use crate::{
     arguments::{Jobs, ListJobs, OneJob},
@@ -30,11 +30,21 @@ pub(super) async fn jobs(remote: &Remote, command: Jobs) -> Result<Exit> {
         Jobs::Show(one) => show(remote, &one).await,
         Jobs::Retry(some) => retry(remote, &some.jobs).await,
         Jobs::Cancel(some) => cancel(remote, &some.jobs).await,
-        Jobs::Events(_) => Err(untold("events: `jobs show` says how a job stands")),
+        Jobs::Events(one) => events(remote, &one, false).await,
         Jobs::DeadLetters(_) => Err(untold(
             "messages that could not be handled: look at the dead-letter queues",
         )),
     }
+}
+
+/// Tells what happens to a job until it has ended.
+pub(super) async fn follow(remote: &Remote, one: &OneJob) -> Result<Exit> {
+    events(remote, one, true).await
+}
+
+async fn events(remote: &Remote, one: &OneJob, follows: bool) -> Result<Exit> {
+    let job = find(remote, &one.job).await?.job_id;
+    told::of_api(remote, &job, one.json, follows).await
 }
 
 fn untold(what: &str) -> Failure {

@@ -1,0 +1,86 @@
+//! Who waits for news of which job.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bedrock_diy_core::{JobId, event::Event, ports::Watch};
+use tokio::{sync::watch, time};
+
+/// Another process (`jobs cancel` beside `serve`) stores events, too, and tells nobody here.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The jobs that somebody in this process waits for news of.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    jobs: Mutex<HashMap<JobId, watch::Sender<()>>>,
+    /// How many they are: nobody waits for a lock to hear that it is none.
+    count: AtomicUsize,
+}
+
+/// Somebody who waits.
+struct JobWatch {
+    watched: Arc<Watched>,
+    job: JobId,
+    news: watch::Receiver<()>,
+}
+
+impl Watched {
+    pub(crate) fn watch(this: &Arc<Self>, job: &JobId) -> Box<dyn Watch> {
+        let mut jobs = this.jobs();
+        let sender = jobs.entry(job.clone()).or_insert_with(|| watch::channel(()).0);
+        let news = sender.subscribe();
+        this.count.store(jobs.len(), Ordering::SeqCst);
+        Box::new(JobWatch {
+            watched: Arc::clone(this),
+            job: job.clone(),
+            news,
+        })
+    }
+
+    /// Tells those who wait for news of these events' jobs. Costs nothing where nobody waits.
+    pub(crate) fn tell(&self, events: &[Event]) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let jobs = self.jobs();
+        for event in events {
+            if let Some(sender) = jobs.get(&event.job_id) {
+                sender.send_replace(());
+            }
+        }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
+        // A panic leaves a map that is as good as before.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for JobWatch {
+    fn drop(&mut self) {
+        let mut jobs = self.watched.jobs();
+        // This one is still counted.
+        if jobs
+            .get(&self.job)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
+            jobs.remove(&self.job);
+            self.watched.count.store(jobs.len(), Ordering::SeqCst);
+        }
+    }
+}
+
+#[async_trait]
+impl Watch for JobWatch {
+    async fn changed(&mut self, at_most: Duration) {
+        // Its sender goes with the last who waits, not before: only the time can run out.
+        let _ = time::timeout(at_most.min(LOOK), self.news.changed()).await;
+    }
+}

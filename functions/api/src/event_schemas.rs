@@ -1,0 +1,91 @@
+//! The events as JSON Schemas: one for each type, for whoever hears of them by a bus, a webhook or a stream.
+
+use std::collections::BTreeMap;
+
+use bedrock_diy_core::event::{Event, Fact};
+use serde_json::{Map, Value, json};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Where schemas of the `OpenAPI` document refer to, and where those of a JSON Schema do.
+const COMPONENTS: &str = "#/components/schemas/";
+const DEFINITIONS: &str = "#/$defs/";
+
+/// The JSON Schema of each type of event (draft 2020-12), by the type's name. Each stands by itself.
+#[must_use]
+pub fn event_schemas() -> BTreeMap<String, Value> {
+    let mut referred = Vec::new();
+    Event::schemas(&mut referred);
+    let definitions: Map<_, _> = referred
+        .into_iter()
+        .map(|(name, schema)| (name, json!(schema)))
+        .collect();
+    let facts = json!(Fact::schema());
+    let event = json!(Event::schema());
+    let common = event["allOf"].as_array().and_then(|parts| {
+        // What is not a reference to the facts is what all events have.
+        parts.iter().find(|part| part["properties"].is_object())
+    });
+    let common = common.cloned().unwrap_or_default();
+    let facts = facts["oneOf"].as_array().cloned().unwrap_or_default();
+    facts
+        .iter()
+        .map(|fact| schema(fact, &common, &definitions))
+        .collect()
+}
+
+/// The schema of the events with this fact, and their type.
+fn schema(fact: &Value, common: &Value, definitions: &Map<String, Value>) -> (String, Value) {
+    let name = fact["properties"]["type"]["enum"][0].as_str().unwrap_or_default();
+    let mut properties = members(common, "properties");
+    properties.extend(members(fact, "properties"));
+    properties.insert("type".to_owned(), json!({ "const": name }));
+    let required: Vec<_> = [common, fact]
+        .iter()
+        .flat_map(|part| part["required"].as_array().cloned().unwrap_or_default())
+        .collect();
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": name,
+        "description": fact["description"],
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    });
+    let mut used = Map::new();
+    // What is referred to may refer on.
+    while let Some((name, definition)) = definitions.iter().find(|(name, _)| {
+        !used.contains_key(*name) && refers_to(name, &[&schema, &Value::from(used.clone())])
+    }) {
+        used.insert(name.clone(), definition.clone());
+    }
+    if !used.is_empty() {
+        schema["$defs"] = used.into();
+    }
+    refer_within(&mut schema);
+    (name.to_owned(), schema)
+}
+
+fn members(schema: &Value, name: &str) -> Map<String, Value> {
+    schema[name].as_object().cloned().unwrap_or_default()
+}
+
+fn refers_to(name: &str, schemas: &[&Value]) -> bool {
+    let reference = format!("{COMPONENTS}{name}\"");
+    schemas
+        .iter()
+        .any(|schema| schema.to_string().contains(&reference))
+}
+
+/// References to the `OpenAPI` document's schemas become references to the schema's own definitions.
+fn refer_within(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get_mut("$ref") {
+                *reference = reference.replace(COMPONENTS, DEFINITIONS);
+            }
+            members.values_mut().for_each(refer_within);
+        }
+        Value::Array(items) => items.iter_mut().for_each(refer_within),
+        _ => {}
+    }
+}
