@@ -234,6 +234,11 @@ fn line(event: &Event, article: Option<&Article>, tally: &Tally) -> Option<Strin
             let (tokens, cost) = (grouped(usage.total()), dollars(*cost));
             format!("        {name}: stage {stage} {prompt_id}: {code} ({tokens} tokens, {cost})")
         }
+        Fact::StageRetrying {
+            stage,
+            prompt_id,
+            code,
+        } => format!("        {name}: stage {stage} {prompt_id}: {code}, tried again"),
         Fact::JobAccepted { .. } | Fact::JobStarted { .. } | Fact::StageStarted { .. } => return None,
     };
     Some(plain(&line).into_owned())

@@ -108,6 +108,19 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<f64>,
     },
+    /// A try of a stage came to nothing, for a reason that may pass. It is tried again, unless it has been tried as
+    /// often as it may be; what was seen of its answer is void.
+    #[serde(rename = "stage.retrying", rename_all = "camelCase")]
+    StageRetrying {
+        /// Counted from 1.
+        stage: u32,
+        /// Its card.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        prompt_id: PromptId,
+        /// Why.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        code: Code,
+    },
     /// The job waits for model quota.
     #[serde(rename = "job.waiting", rename_all = "camelCase")]
     JobWaiting {
@@ -164,6 +177,7 @@ impl Fact {
             Self::StageStarted { .. } => "stage.started",
             Self::StageCompleted { .. } => "stage.completed",
             Self::StageFailed { .. } => "stage.failed",
+            Self::StageRetrying { .. } => "stage.retrying",
             Self::JobWaiting { .. } => "job.waiting",
             Self::JobSucceeded { .. } => "job.succeeded",
             Self::JobFailed { .. } => "job.failed",

@@ -298,6 +298,17 @@ impl Job {
         job.change(now, [failed])
     }
 
+    /// A try of the present stage came to nothing, for a reason that may pass.
+    #[must_use]
+    pub fn retry_stage(&self, prompt_id: PromptId, code: Code, now: Timestamp) -> Change {
+        let retrying = Fact::StageRetrying {
+            stage: self.next_stage(),
+            prompt_id,
+            code,
+        };
+        self.clone().change(now, [retrying])
+    }
+
     /// The present stage waits for model quota.
     #[must_use]
     pub fn wait(&self, reason: impl Into<String>, until: Timestamp, now: Timestamp) -> Change {

@@ -129,7 +129,10 @@ fn points(fact: &Fact) -> Vec<Point> {
             own.into_iter().chain(cost(paid)).collect()
         }
         Fact::StageFailed { cost: paid, .. } => cost(paid).into_iter().collect(),
-        Fact::JobStarted { .. } | Fact::StageStarted { .. } | Fact::JobWaiting { .. } => Vec::new(),
+        Fact::JobStarted { .. }
+        | Fact::StageStarted { .. }
+        | Fact::StageRetrying { .. }
+        | Fact::JobWaiting { .. } => Vec::new(),
     }
 }
 

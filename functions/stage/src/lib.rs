@@ -7,6 +7,7 @@
 
 mod ask;
 mod cards;
+mod notes;
 mod prepare;
 
 use std::{sync::Arc, time::Duration};
@@ -18,12 +19,10 @@ use bedrock_diy_core::{
     error::Result,
     event::Fact,
     job::{Change, Job, JobStatus, StageCompletion},
-    limits,
     model::Usage,
     ports::{Applied, Bus, Clock, History, Jobs, Memo, Model, ModelQuota, Objects, Projects},
     quota::Place,
     stage::{MemoEntry, StageRecord},
-    time::Timestamp,
 };
 
 use crate::{ask::Asked, cards::Cards, prepare::Prepared};
@@ -120,7 +119,14 @@ impl Stage {
         if let Some(slot) = self.take_turn(&prepared, Place::Last, SHORT_WAIT).await? {
             return self.wait(job, &prepared, slot).await;
         }
-        match self.ask(&job, &prepared, begun).await? {
+        let asked = match self.ask(&job, &prepared, begun).await {
+            Ok(asked) => asked,
+            Err(failure) => {
+                self.note_retry(job, &prepared, failure.code).await;
+                return Err(failure);
+            }
+        };
+        match asked {
             Asked::Output {
                 text,
                 usage,
@@ -141,7 +147,8 @@ impl Stage {
                 self.complete(job, &prepared, done).await
             }
             Asked::Failed { failure, usage } => {
-                self.pay(job, &prepared, failure.code, usage).await?;
+                let job = self.pay(job, &prepared, failure.code, usage).await?;
+                self.note_retry(job, &prepared, failure.code).await;
                 Err(failure)
             }
             Asked::Throttled { slot, paid } => {
@@ -204,53 +211,6 @@ impl Stage {
         {
             self.leave(&pinned.model, &prepare::holder(job, stage)).await;
         }
-    }
-
-    /// Notes that the job waits, and tells the state machine for how long.
-    async fn wait(&self, mut job: Job, prepared: &Prepared, slot: Timestamp) -> Result<Cursor> {
-        let (model, stage) = (&prepared.request.model, prepared.stage);
-        while job.status == JobStatus::Running && job.next_stage() == stage {
-            let now = self.ports.clock.now();
-            if let Some(since) = job.waiting_since
-                && now.millis_since(since) / 1_000 >= limits::PATIENCE_SECONDS
-            {
-                self.leave(model, &prepared.holder).await;
-                return Err(Failure::new(
-                    Code::ModelThrottled,
-                    format!("stage {stage} has waited eight hours for the quota of {model}"),
-                ));
-            }
-            let change = job.wait(format!("the quota of {model} is used up"), slot, now);
-            match self.ports.jobs.apply(change).await? {
-                Applied::Done(job, events) => {
-                    self.ports.bus.publish(&events).await?;
-                    let seconds = u32::try_from(slot.millis_since(now).div_ceil(1_000)).unwrap_or(u32::MAX);
-                    return Ok(Cursor::wait(job.job_id, stage, seconds));
-                }
-                Applied::Stale(now) => job = now,
-            }
-        }
-        // It was closed, or another try of this stage was faster.
-        self.leave(model, &prepared.holder).await;
-        Ok(Cursor::of(&job))
-    }
-
-    /// Keeps what an answer cost that is no output. Returns the job as it stands then.
-    async fn pay(&self, mut job: Job, prepared: &Prepared, code: Code, usage: Usage) -> Result<Job> {
-        let cost = self.catalogue.cost(&prepared.request.model, &usage);
-        let prompt_id = prepared.card.prompt_id();
-        while !job.status.is_terminal() {
-            let change = || job.pay(prompt_id.clone(), code, usage, cost, self.ports.clock.now());
-            let applied = self.store(change).await?;
-            match applied {
-                Applied::Done(job, events) => {
-                    self.ports.bus.publish(&events).await?;
-                    return Ok(job);
-                }
-                Applied::Stale(now) => job = now,
-            }
-        }
-        Ok(job)
     }
 
     fn record(

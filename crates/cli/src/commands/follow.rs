@@ -168,7 +168,7 @@ impl<'a> Follower<'a> {
                 self.tally.open_stages += 1;
                 self.display.end_stream();
             }
-            Fact::StageFailed { .. } => self.display.end_stream(),
+            Fact::StageFailed { .. } | Fact::StageRetrying { .. } => self.display.end_stream(),
             Fact::JobSucceeded { .. } | Fact::JobFailed { .. } | Fact::JobCancelled { .. } => {
                 self.display.end_stream();
                 self.end(&event.job_id);

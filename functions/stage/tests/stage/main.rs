@@ -64,9 +64,33 @@ async fn a_first_answer_is_on_the_books_when_its_repair_fails() {
     let room = Newsroom::open(FAST, &[with_schema()]).await;
     room.tell([Reply::Says("no JSON"), Reply::Fails(Code::ModelUnavailable)]);
     let job = room.job().await;
+    room.bus.heard();
     let failure = room.stage().handle(cursor(&job)).await.unwrap_err();
     assert_eq!(failure.code, Code::ModelUnavailable);
     assert_eq!(room.now(&job).await.usage, USAGE);
+    assert_eq!(room.bus.heard(), ["stage.failed", "stage.retrying"]);
+}
+
+#[tokio::test]
+async fn whoever_follows_is_told_that_a_stage_begins_anew() {
+    let room = Newsroom::open(FAST, &[with_schema()]).await;
+    room.tell([
+        Reply::Fails(Code::ModelTimeout),
+        Reply::Fails(Code::ModelAccessDenied),
+    ]);
+    let job = room.job().await;
+    let stage = room.stage();
+    room.bus.heard();
+    let passing = stage.handle(cursor(&job)).await.unwrap_err();
+    assert_eq!(passing.code, Code::ModelTimeout);
+    assert_eq!(room.bus.heard(), ["stage.retrying"]);
+    let final_one = stage.handle(cursor(&job)).await.unwrap_err();
+    assert_eq!(final_one.code, Code::ModelAccessDenied);
+    assert_eq!(
+        room.bus.heard(),
+        [""; 0],
+        "what time can't heal is not tried again"
+    );
 }
 
 #[tokio::test]
