@@ -47,14 +47,29 @@ impl<S: Sync, T: Document> FromRequest<S> for Json<T> {
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        // Most documents have some hundred bytes: grown from nothing, they would be copied again and again.
-        let mut json = Vec::with_capacity(2_048);
-        if let Err(error) = serde_json::to_writer(&mut json, &self.0) {
-            tracing::error!(%error, "an answer can't be written as JSON");
-            return Problem::internal().into_response();
+        match written(&self.0) {
+            Ok(json) => written_json(json),
+            Err(problem) => problem.into_response(),
         }
-        ([(header::CONTENT_TYPE, "application/json")], json).into_response()
     }
+}
+
+/// Writes a document as JSON.
+pub(crate) fn written(document: &impl Serialize) -> Result<Bytes, Problem> {
+    // Most documents have some hundred bytes: grown from nothing, they would be copied again and again.
+    let mut json = Vec::with_capacity(2_048);
+    match serde_json::to_writer(&mut json, document) {
+        Ok(()) => Ok(json.into()),
+        Err(error) => {
+            tracing::error!(%error, "an answer can't be written as JSON");
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// The answer that is a document which has been written.
+pub(crate) fn written_json(json: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 /// Reads a document, or says everything that is wrong with it.

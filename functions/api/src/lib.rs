@@ -10,6 +10,7 @@ mod body;
 mod caller;
 mod conditions;
 mod documents;
+mod ended;
 mod event_schemas;
 mod openapi;
 mod page;
@@ -112,6 +113,7 @@ pub struct Api {
     pub(crate) ports: Ports,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) settings: Settings,
+    pub(crate) ended: ended::EndedJobs,
 }
 
 impl Api {
@@ -122,6 +124,7 @@ impl Api {
             ports,
             catalogue,
             settings,
+            ended: ended::EndedJobs::default(),
         }
     }
 

@@ -38,6 +38,13 @@ async fn an_article_is_submitted_followed_and_read() {
         let etag = read.header("etag").unwrap();
         let known = ada.call("GET", &at).header("If-None-Match", &etag).send();
         assert_eq!((known.status, known.body.len()), (304, 0));
+        assert_eq!(
+            ada.get(&at).expect(200).body,
+            read.body,
+            "what has ended is shown from memory"
+        );
+        let eve = served.somebody("eve", "editor");
+        assert_eq!(eve.get(&at).status, 404, "and not to everybody");
         let results = ada.get(&format!("{at}/results")).expect(200).json();
         assert_eq!(results["outputs"][1]["promptId"], "step-2");
         let one = ada.get(&format!("{at}/results/step-2")).expect(200);

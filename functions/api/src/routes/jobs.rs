@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bedrock_diy_core::{
-    BatchId, JobId,
+    BatchId, JobId, ProjectId,
     access::{Action, Caller},
     commands,
     intake::Lane,
@@ -23,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Api,
-    body::Json,
+    body::{Json, written, written_json},
     caller::By,
     conditions::{IfNoneMatch, etag},
     documents::jobs::{JobDocument, JobSummary},
@@ -123,6 +123,18 @@ async fn read(
     At(at): At<JobPath>,
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
+    if let Some(ended) = api.ended.get(&at.job_id) {
+        api.may(&caller, &at.job_id, &ended.project_id, Action::Read)
+            .await?;
+        let etag = etag(ended.version);
+        let mut response = if known.has(&etag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            written_json(ended.json)
+        };
+        response.headers_mut().insert(header::ETAG, etag);
+        return Ok(response);
+    }
     let job = api.job(&caller, &at.job_id, Action::Read).await?;
     let etag = etag(job.version);
     let runs = !job.status.is_terminal();
@@ -130,7 +142,9 @@ async fn read(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let stages = api.ports.jobs.stages(&job.job_id).await?;
-        Json(JobDocument::of(job, &stages)).into_response()
+        let json = written(&JobDocument::of(job.clone(), &stages))?;
+        api.ended.keep(&job, &json);
+        written_json(json)
     };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag);
@@ -202,6 +216,10 @@ async fn rerun(
     Ok(accepted(job, false))
 }
 
+fn unknown(job: &JobId) -> Problem {
+    Problem::not_found(format!("There is no job {job} that you may see."))
+}
+
 /// What can't be done as the job stands.
 fn refused(failure: bedrock_diy_core::Failure) -> Problem {
     match failure.code {
@@ -213,11 +231,22 @@ fn refused(failure: bedrock_diy_core::Failure) -> Problem {
 impl Api {
     /// A job in a project in which the caller may do this. Fails with 404 where they may not know of it.
     pub(crate) async fn job(&self, caller: &Caller, id: &JobId, action: Action) -> Result<Job, Problem> {
-        let unknown = || Problem::not_found(format!("There is no job {id} that you may see."));
-        let job = self.ports.jobs.read(id).await?.ok_or_else(unknown)?;
-        match self.project(caller, &job.project_id, action).await {
-            Ok(_) => Ok(job),
-            Err(problem) if problem.status() == StatusCode::NOT_FOUND => Err(unknown()),
+        let job = self.ports.jobs.read(id).await?.ok_or_else(|| unknown(id))?;
+        self.may(caller, id, &job.project_id, action).await?;
+        Ok(job)
+    }
+
+    /// Whether the caller may do this in the project of this job. Fails with 404 where they may not know of it.
+    async fn may(
+        &self,
+        caller: &Caller,
+        job: &JobId,
+        project: &ProjectId,
+        action: Action,
+    ) -> Result<(), Problem> {
+        match self.project(caller, project, action).await {
+            Ok(_) => Ok(()),
+            Err(problem) if problem.status() == StatusCode::NOT_FOUND => Err(unknown(job)),
             Err(problem) => Err(problem),
         }
     }
