@@ -11,6 +11,7 @@
 //! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | `DynamoDB` |
 //! | [`ParameterStore`] | [`Secrets`](bedrock_diy_core::ports::Secrets) | Systems Manager |
 //! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
+//! | [`S3Downloads`] | [`Downloads`](bedrock_diy_core::ports::Downloads) | S3 |
 //! | [`SqsQueue`] | [`Queue`](bedrock_diy_core::ports::Queue), [`Redelivery`](bedrock_diy_core::ports::Redelivery) | SQS |
 //! | [`StepFunctions`] | [`Executions`](bedrock_diy_core::ports::Executions) | Step Functions |
 //! | [`EventBridge`] | [`Bus`](bedrock_diy_core::ports::Bus) | `EventBridge` |
@@ -48,6 +49,8 @@ mod clock;
 #[cfg(feature = "services")]
 mod config;
 #[cfg(feature = "services")]
+mod downloads;
+#[cfg(feature = "services")]
 mod dynamo;
 #[cfg(feature = "services")]
 mod executions;
@@ -83,6 +86,7 @@ pub use self::{
     bus::{EventBridge, SOURCE},
     clock::SystemClock,
     config::{ApiConfig, Buckets, Config, EntryConfig, IntakeConfig, Tables},
+    downloads::{DOWNLOADS, S3Downloads},
     executions::StepFunctions,
     history::DynamoHistory,
     hooks::DynamoHooks,

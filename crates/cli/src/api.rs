@@ -152,6 +152,7 @@ fn ports(machine: &Machine, model: Arc<dyn Model>, uploads: LocalUploads) -> Por
         job_index: Arc::new(machine.jobs.clone()),
         objects: Arc::new(machine.objects.clone()),
         uploads: Arc::new(uploads),
+        downloads: None,
         history: Arc::new(SqliteHistory::new(machine.database.clone())),
         hooks: Arc::new(SqliteHooks::new(machine.database.clone())),
         secrets: Arc::new(FileSecrets::new(machine.data.secrets())),

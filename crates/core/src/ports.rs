@@ -7,6 +7,7 @@
 //! [`Failure`]: crate::Failure
 
 mod clock;
+mod downloads;
 mod history;
 mod hooks;
 mod identity;
@@ -20,6 +21,7 @@ mod uploads;
 mod watches;
 
 pub use clock::Clock;
+pub use downloads::{Download, Downloads};
 pub use history::History;
 pub use hooks::{Hooks, SecretName, Secrets};
 pub use identity::Identity;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bedrock_diy_aws::{
     ApiConfig, Bedrock, Config, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
-    DynamoQuota, EntryConfig, EventBridge, IntakeConfig, Looks, ParameterStore, S3Objects, S3Uploads,
-    SqsQueue, StepFunctions, SystemClock,
+    DynamoQuota, EntryConfig, EventBridge, IntakeConfig, Looks, ParameterStore, S3Downloads, S3Objects,
+    S3Uploads, SqsQueue, StepFunctions, SystemClock,
     clients::{self, Services},
 };
 use bedrock_diy_core::{
@@ -98,6 +98,12 @@ impl Deployment {
     #[must_use]
     pub fn uploads(&self) -> Arc<S3Uploads> {
         Arc::new(S3Uploads::new(self.services.s3.clone(), &self.config))
+    }
+
+    /// Files that are too large for an answer.
+    #[must_use]
+    pub fn downloads(&self) -> Arc<S3Downloads> {
+        Arc::new(S3Downloads::new(self.services.s3.clone(), &self.config))
     }
 
     /// Who is told; what is told is counted.

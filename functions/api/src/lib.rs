@@ -29,8 +29,8 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     error::Result,
     ports::{
-        Bus, Clock, Executions, History, Hooks, Identity, JobIndex, Jobs, Model, Objects, Projects, Queue,
-        Secrets, Uploads, Watches,
+        Bus, Clock, Downloads, Executions, History, Hooks, Identity, JobIndex, Jobs, Model, Objects,
+        Projects, Queue, Secrets, Uploads, Watches,
     },
     project::Project,
     time::Timestamp,
@@ -60,6 +60,8 @@ pub struct Ports {
     pub objects: Arc<dyn Objects>,
     /// Tickets for uploads.
     pub uploads: Arc<dyn Uploads>,
+    /// For tables that are too large for an answer; none where an answer may be of any size.
+    pub downloads: Option<Arc<dyn Downloads>>,
     /// Chat history.
     pub history: Arc<dyn History>,
     /// Inbound hooks.

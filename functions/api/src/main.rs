@@ -16,6 +16,7 @@ async fn main() -> Result<(), Error> {
         job_index: deployment.jobs(),
         objects: deployment.objects(),
         uploads: deployment.uploads(),
+        downloads: Some(deployment.downloads()),
         history: deployment.history(),
         hooks: deployment.hooks(),
         secrets: deployment.secrets(),

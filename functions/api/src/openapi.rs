@@ -36,6 +36,7 @@ pub(crate) fn closed() -> OpenApiRouter<Arc<Api>> {
         .merge(routes::uploads::routes())
         .merge(routes::estimates::routes())
         .merge(routes::batches::routes())
+        .merge(routes::tables::routes())
         .merge(routes::hooks::routes())
         .merge(routes::jobs::routes())
         .merge(routes::events::routes())

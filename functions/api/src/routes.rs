@@ -13,6 +13,7 @@ pub(crate) mod prompts;
 pub(crate) mod results;
 pub(crate) mod revisions;
 pub(crate) mod sessions;
+pub(crate) mod tables;
 pub(crate) mod trying;
 pub(crate) mod uploads;
 

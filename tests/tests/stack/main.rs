@@ -15,3 +15,4 @@ mod events;
 mod files;
 mod rules;
 mod streaming;
+mod tables;

@@ -31,13 +31,12 @@ impl Project {
         gateway_event("GET", &path, &[("format", format)], &self.token, None)
     }
 
-    /// Has an article worked, and returns its job's id.
-    fn article(&self, text: &str) -> String {
+    /// Has an article worked.
+    fn article(&self, text: &str) {
         let at = format!("/api/projects/{}/articles", self.id);
         let taken = self.ada.post(&at, &json!({"text": text})).expect(202);
         let job = self.ada.ended(&taken.header("location").unwrap());
         assert_eq!(job["status"], "SUCCEEDED", "{job}");
-        job["jobId"].as_str().unwrap().to_owned()
     }
 }
 
@@ -64,10 +63,10 @@ async fn a_trial_s_words_are_there_before_the_model_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_is_streamed_as_it_is_and_breaks_off_where_it_can_t_be_whole() {
+async fn a_table_is_answered_as_it_is() {
     let project = tokio::task::block_in_place(|| Project::new("streams-table"));
-    let job = tokio::task::block_in_place(|| project.article("The bridge opens."));
-    let mut function = Function::start(&stack(), "api").await;
+    tokio::task::block_in_place(|| project.article("The bridge opens."));
+    let function = Function::start(&stack(), "api").await;
 
     let mut table = function.invoke(&project.results("parquet")).await;
     assert_eq!(table.head().await["statusCode"], 200);
@@ -85,17 +84,6 @@ async fn a_table_is_streamed_as_it_is_and_breaks_off_where_it_can_t_be_whole() {
     assert_eq!(table.head().await["statusCode"], 200);
     let whole = String::from_utf8(table.rest().await.unwrap()).unwrap();
     assert_eq!(whole.lines().count(), 2, "{whole}");
-
-    lose_outputs(&format!("{}/{job}/", project.id)).await;
-    let mut table = function.invoke(&project.results("csv")).await;
-    assert_eq!(table.head().await["statusCode"], 200);
-    let came = table.rest().await.unwrap_err();
-    assert_eq!(
-        String::from_utf8_lossy(&came).trim(),
-        "",
-        "no word of the failure is in the table"
-    );
-    assert_eq!(function.ended(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,29 +108,4 @@ async fn a_job_s_events_are_streamed_while_it_runs() {
         told["items"].as_array().unwrap().len(),
         rest.matches("\nid: ").count() + 1
     );
-}
-
-/// Deletes what stages wrote, every version.
-async fn lose_outputs(prefix: &str) {
-    let stack = stack();
-    let bucket = stack.config().unwrap().buckets.results;
-    let s3 = stack.services().s3;
-    let listed = s3
-        .list_object_versions()
-        .bucket(&bucket)
-        .prefix(prefix)
-        .send()
-        .await
-        .unwrap();
-    assert!(
-        !listed.versions().is_empty(),
-        "the stages wrote nothing to {prefix}"
-    );
-    for version in listed.versions() {
-        let lost = s3.delete_object().bucket(&bucket).key(version.key().unwrap());
-        lost.version_id(version.version_id().unwrap())
-            .send()
-            .await
-            .unwrap();
-    }
 }

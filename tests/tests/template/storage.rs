@@ -1,5 +1,6 @@
 //! Tables, buckets and queues: closed, encrypted, and kept as long as they should be.
 
+use bedrock_diy_core::ProjectId;
 use serde_json::{Value, json};
 
 use crate::template::{ENVIRONMENTS, Template, items};
@@ -118,10 +119,35 @@ fn a_revision_of_a_card_never_expires_and_anything_else_does() {
                 assert_eq!(expires, None, "{name}: a revision is an object version");
             }
         } else {
-            assert_eq!(says("ExpirationInDays"), Some(&json!("90")), "{name}");
+            assert!(
+                rules
+                    .iter()
+                    .any(|rule| rule.get("Prefix").is_none()
+                        && rule.get("ExpirationInDays") == Some(&json!("90"))),
+                "{name}"
+            );
             assert!(says("NoncurrentVersionExpiration").is_some(), "{name}");
         }
     }
+}
+
+#[test]
+fn downloads_expire_and_no_project_s_results_with_them() {
+    let template = Template::with(&[("RetentionDays", "90")]);
+    let buckets = template.all("AWS::S3::Bucket");
+    let (_, results) = buckets.iter().find(|(name, _)| *name == "ResultsBucket").unwrap();
+    let rules = results["LifecycleConfiguration"]["Rules"].as_array().unwrap();
+    let narrow: Vec<_> = rules.iter().filter(|rule| rule.get("Prefix").is_some()).collect();
+    let [rule] = narrow[..] else {
+        panic!("one rule is for a part of the bucket: {narrow:?}")
+    };
+    assert_eq!(rule["Status"], "Enabled");
+    assert_eq!(rule["ExpirationInDays"], 1);
+    assert_eq!(rule["NoncurrentVersionExpiration"]["NoncurrentDays"], 1);
+    assert_eq!(rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 1);
+    let folder = rule["Prefix"].as_str().unwrap();
+    assert_eq!(folder, format!("{}/", bedrock_diy_aws::DOWNLOADS));
+    assert!(ProjectId::new(bedrock_diy_aws::DOWNLOADS).is_err());
 }
 
 #[test]

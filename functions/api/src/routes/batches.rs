@@ -1,15 +1,10 @@
-//! Batches: how far one is, and its results as a table of any size.
+//! Batches: how far one is.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderValue, header},
-    response::IntoResponse,
-};
+use axum::extract::State;
 use bedrock_diy_core::{
-    BatchId, JobId, ProjectId,
+    BatchId, ProjectId,
     access::Action,
     error::Result as Outcome,
     job::{Job, JobStatus},
@@ -18,43 +13,35 @@ use bedrock_diy_core::{
     ports::JobFilter,
     time::Timestamp,
 };
-use bedrock_diy_tables::{Columns, Format, Row, Table};
-use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    Api, body::Json, caller::By, documents::jobs::segment, page::Asking, problem::Problem, routes::At,
-};
+use crate::{Api, body::Json, caller::By, documents::jobs::segment, problem::Problem, routes::At};
 
-const TAG: &str = "Batches";
+pub(super) const TAG: &str = "Batches";
 
 /// Jobs that are listed at once.
 const PAGE: usize = 200;
-
-/// Jobs whose outputs are read at once.
-const READ_AT_ONCE: usize = 16;
 
 /// The rate is that of this long before the last job's end, in milliseconds.
 const RATE_OVER: i64 = 5 * 60 * 1_000;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(read)).routes(routes!(export))
+    OpenApiRouter::new().routes(routes!(read))
 }
 
 /// A batch's place.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Path)]
-struct BatchPath {
+pub(super) struct BatchPath {
     /// The project's id.
     #[param(value_type = String)]
-    project_id: ProjectId,
+    pub(super) project_id: ProjectId,
     /// The batch: the folder that the articles were dropped in, or what their submission said.
     #[param(value_type = String, min_length = 1, max_length = 255, pattern = r"^[^/\\\x00-\x1f\x7f-\x9f]+$")]
-    batch: BatchId,
+    pub(super) batch: BatchId,
 }
 
 /// How far a batch is.
@@ -104,27 +91,6 @@ struct Counts {
     cancelled: u64,
 }
 
-/// As what to export.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct As {
-    /// The table's format; CSV where nothing is said.
-    #[param(inline)]
-    format: Option<TableFormat>,
-}
-
-/// A table's format.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum TableFormat {
-    /// Comma-separated values, for spreadsheets.
-    Csv,
-    /// One JSON document a line, for programs.
-    Jsonl,
-    /// Apache Parquet, for data tools.
-    Parquet,
-}
-
 /// Read how far a batch is: counts, cost, rate, and when the rest will have ended
 #[utoipa::path(
     get, path = "/api/projects/{projectId}/batches/{batch}", tag = TAG, operation_id = "readBatch",
@@ -154,136 +120,21 @@ async fn read(
     }
 }
 
-/// Export a batch's results: a row a job that has ended, a column a card, and one a field where a card has an output schema
-#[utoipa::path(
-    get, path = "/api/projects/{projectId}/batches/{batch}/results", tag = TAG, operation_id = "exportBatch",
-    params(BatchPath, As),
-    responses((status = OK, content(
-        (String = "text/csv; charset=utf-8"), (String = "application/jsonl"), (Vec<u8> = "application/vnd.apache.parquet"),
-    )))
-)]
-async fn export(
-    State(api): State<Arc<Api>>,
-    By(caller): By,
-    At(at): At<BatchPath>,
-    Asking(wanted): Asking<As>,
-) -> Result<impl IntoResponse, Problem> {
-    api.project(&caller, &at.project_id, Action::Read).await?;
-    let format = match wanted.format.unwrap_or(TableFormat::Csv) {
-        TableFormat::Csv => Format::Csv,
-        TableFormat::Jsonl => Format::Jsonl,
-        TableFormat::Parquet => Format::Parquet,
-    };
-    let columns = columns(&api, &at).await?;
-    let name = format!("{}-results.{}", at.project_id, format.extension());
-    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(format.media_type()),
-        ),
-        (
-            header::CONTENT_DISPOSITION,
-            disposition.unwrap_or(HeaderValue::from_static("attachment")),
-        ),
-    ];
-    let table = Table::new(format, columns, Vec::new()).map_err(|_| Problem::internal())?;
-    let export = Exporting {
-        pages: Some(Pages::of(&at)),
-        table,
-        api,
-    };
-    // What fails on the way breaks the transfer off: a table that ends is whole.
-    let pieces = stream::try_unfold(export, |mut export| async move {
-        let piece = export.piece().await.inspect_err(|error| {
-            tracing::warn!(%error, "an export broke off");
-        })?;
-        Ok::<_, std::io::Error>(piece.map(|piece| (piece, export)))
-    });
-    Ok((headers, Body::from_stream(pieces)))
-}
-
-/// The columns of the cards that the batch's jobs ran with. Fails with 404 where it has no jobs.
-async fn columns(api: &Api, at: &BatchPath) -> Result<Columns, Problem> {
-    let projects = &*api.ports.projects;
-    let (mut seen, mut pipelines) = (HashSet::new(), Vec::new());
-    let mut pages = Pages::of(at);
-    let mut has_jobs = false;
-    while let Some(jobs) = pages.next(api).await? {
-        has_jobs |= !jobs.is_empty();
-        for hash in jobs.into_iter().filter_map(|job| job.pipeline) {
-            if !seen.contains(&hash) {
-                pipelines.push(projects.pipeline(&at.project_id, &hash).await?);
-                seen.insert(hash);
-            }
-        }
-    }
-    if !has_jobs {
-        return Err(no_batch(at));
-    }
-    Ok(Columns::of_pipelines(projects, &at.project_id, &pipelines).await?)
-}
-
-fn no_batch(at: &BatchPath) -> Problem {
+pub(super) fn no_batch(at: &BatchPath) -> Problem {
     Problem::not_found(format!(
         "The project {} has no batch of that name.",
         at.project_id
     ))
 }
 
-/// A table that is written while it is sent.
-struct Exporting {
-    api: Arc<Api>,
-    /// What is still to come; nothing once the table's end is written.
-    pages: Option<Pages>,
-    table: Table<Vec<u8>>,
-}
-
-impl Exporting {
-    /// The next bytes; none after the last.
-    async fn piece(&mut self) -> std::io::Result<Option<Bytes>> {
-        let failed = |failure: bedrock_diy_core::Failure| std::io::Error::other(failure.to_string());
-        while let Some(pages) = &mut self.pages {
-            if let Some(jobs) = pages.next(&self.api).await.map_err(failed)? {
-                for row in rows(&self.api, jobs).await.map_err(failed)? {
-                    self.table.write(&row)?;
-                }
-            } else {
-                self.pages = None;
-                self.table.finish()?;
-            }
-            let bytes = std::mem::take(self.table.out_mut());
-            if !bytes.is_empty() {
-                return Ok(Some(bytes.into()));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// The rows of the jobs that have ended. One that was tried again is told by the job that tries it.
-async fn rows(api: &Api, jobs: Vec<Job>) -> Outcome<Vec<Row>> {
-    let ports = &api.ports;
-    let rows = stream::iter(jobs.into_iter().filter(|job| job.status.is_terminal())).map(|job| async move {
-        if job.status != JobStatus::Succeeded
-            && ports.jobs.read(&JobId::of_retry(&job.job_id)).await?.is_some()
-        {
-            return Ok(None);
-        }
-        Row::of_job(&*ports.jobs, &*ports.objects, &job).await.map(Some)
-    });
-    let rows: Vec<_> = rows.buffered(READ_AT_ONCE).try_collect().await?;
-    Ok(rows.into_iter().flatten().collect())
-}
-
 /// The jobs of a batch, a page at a time, the newest first.
-struct Pages {
+pub(super) struct Pages {
     filter: JobFilter,
     page: Option<PageRequest>,
 }
 
 impl Pages {
-    fn of(at: &BatchPath) -> Self {
+    pub(super) fn of(at: &BatchPath) -> Self {
         Self {
             filter: JobFilter {
                 batch: Some(at.batch.clone()),
@@ -297,7 +148,7 @@ impl Pages {
     }
 
     /// The next jobs; none after the last.
-    async fn next(&mut self, api: &Api) -> Outcome<Option<Vec<Job>>> {
+    pub(super) async fn next(&mut self, api: &Api) -> Outcome<Option<Vec<Job>>> {
         let Some(page) = self.page.take() else {
             return Ok(None);
         };
