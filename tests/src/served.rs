@@ -8,7 +8,10 @@ use std::{
 };
 
 use serde_json::Value;
-use ureq::{Agent, http::Request};
+use ureq::{
+    Agent, Body,
+    http::{Request, Response},
+};
 
 use crate::{Program, Project};
 
@@ -234,9 +237,32 @@ impl Call<'_> {
         self
     }
 
+    /// Sends it, and leaves the answer's body to be read as it comes.
+    #[must_use]
+    pub fn listen(self) -> (u16, impl BufRead) {
+        let answer = self.answer();
+        (
+            answer.status().as_u16(),
+            BufReader::new(answer.into_body().into_reader()),
+        )
+    }
+
     /// Sends it.
     #[must_use]
     pub fn send(self) -> Answer {
+        let (parts, body) = self.answer().into_parts();
+        let mut bytes = Vec::new();
+        body.into_reader()
+            .read_to_end(&mut bytes)
+            .expect("the whole answer");
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: bytes,
+        }
+    }
+
+    fn answer(self) -> Response<Body> {
         let mut request = Request::builder()
             .method(self.method)
             .uri(format!("{}{}", self.client.base, self.path));
@@ -247,17 +273,7 @@ impl Call<'_> {
             request = request.header(name, value.as_slice());
         }
         let request = request.body(self.body).expect("a request");
-        let answer = self.client.agent.run(request).expect("the server answers");
-        let (parts, body) = answer.into_parts();
-        let mut bytes = Vec::new();
-        body.into_reader()
-            .read_to_end(&mut bytes)
-            .expect("the whole answer");
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: bytes,
-        }
+        self.client.agent.run(request).expect("the server answers")
     }
 }
 

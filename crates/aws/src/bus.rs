@@ -11,7 +11,7 @@ use aws_sdk_eventbridge::{
 use bedrock_diy_core::{
     Code, Failure,
     error::Result,
-    event::{Event, StageDelta},
+    event::{Event, Written},
     ports::Bus,
 };
 use serde::Serialize;
@@ -77,7 +77,11 @@ impl EventBridge {
 #[async_trait]
 impl Bus for EventBridge {
     async fn publish(&self, events: &[Event]) -> Result<()> {
-        for batch in events.chunks(BATCH) {
+        let told: Vec<_> = events
+            .iter()
+            .filter(|event| event.fact.is_for_the_bus())
+            .collect();
+        for batch in told.chunks(BATCH) {
             let entries = batch
                 .iter()
                 .map(|event| self.entry(event))
@@ -91,7 +95,7 @@ impl Bus for EventBridge {
         Ok(())
     }
 
-    fn delta(&self, _: StageDelta) {}
+    fn delta(&self, _: Written) {}
 
     fn has_followers(&self) -> bool {
         false

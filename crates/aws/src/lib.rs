@@ -9,6 +9,7 @@
 //! | [`DynamoProjects`] | [`Projects`](bedrock_diy_core::ports::Projects) | `DynamoDB`; what cards say in S3 |
 //! | [`DynamoQuota`] | [`ModelQuota`](bedrock_diy_core::ports::ModelQuota) | `DynamoDB` |
 //! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | `DynamoDB` |
+//! | [`DynamoWatches`] | [`Watches`](bedrock_diy_core::ports::Watches), [`Followers`](bedrock_diy_core::ports::Followers) | `DynamoDB` |
 //! | [`ParameterStore`] | [`Secrets`](bedrock_diy_core::ports::Secrets) | Systems Manager |
 //! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
 //! | [`S3Downloads`] | [`Downloads`](bedrock_diy_core::ports::Downloads) | S3 |
@@ -29,7 +30,7 @@
 //! | --- | --- |
 //! | intake | `GetItem` the project, `Query` its cards, `TransactWriteItems` the job and its event, `PutEvents`, `StartExecution` |
 //! | plan | `GetItem` the job, `GetObject` the file, `PutObject` its text (where the file is none), `TransactWriteItems`, `PutEvents` |
-//! | stage | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `ConverseStream`, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
+//! | stage | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `ConverseStream`, `GetItem` whether the job is followed, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
 //! | stage, from the memo | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `GetObject` the remembered output, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
 //! | finish | `GetItem` the job, `Query` its stages, `PutObject` the result, `TransactWriteItems`, `PutEvents` |
 //!
@@ -98,6 +99,6 @@ pub use self::{
     quota::DynamoQuota,
     secrets::ParameterStore,
     uploads::S3Uploads,
-    watches::Looks,
+    watches::DynamoWatches,
 };
 pub use bedrock::Bedrock;

@@ -135,6 +135,7 @@ impl Machine {
             model: Arc::new(ConcurrencyLimit::new(model, turns.clone())),
             quota: quota.clone(),
             bus: intake.bus.clone(),
+            followers: Arc::new(self.bus.clone()),
             clock: self.clock.clone(),
         };
         let close = Arc::new(CloseJob(finish.clone()));

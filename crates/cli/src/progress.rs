@@ -11,7 +11,7 @@ use std::{
 
 use bedrock_diy_core::{
     JobId,
-    event::{Event, Fact, StageDelta},
+    event::{Event, Fact, Written},
 };
 
 pub(crate) use tally::Tally;
@@ -131,7 +131,7 @@ impl Display {
     }
 
     /// Prints a piece of an answer, under a heading where another stage's answer begins.
-    pub(crate) fn delta(&mut self, delta: &StageDelta) {
+    pub(crate) fn delta(&mut self, delta: &Written) {
         let stage = (delta.job_id.clone(), delta.stage);
         if self.streaming.as_ref() != Some(&stage) {
             let name = self
@@ -239,7 +239,10 @@ fn line(event: &Event, article: Option<&Article>, tally: &Tally) -> Option<Strin
             prompt_id,
             code,
         } => format!("        {name}: stage {stage} {prompt_id}: {code}, tried again"),
-        Fact::JobAccepted { .. } | Fact::JobStarted { .. } | Fact::StageStarted { .. } => return None,
+        Fact::JobAccepted { .. }
+        | Fact::JobStarted { .. }
+        | Fact::StageStarted { .. }
+        | Fact::StageDelta(_) => return None,
     };
     Some(plain(&line).into_owned())
 }

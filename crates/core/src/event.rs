@@ -69,6 +69,10 @@ pub enum Fact {
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         prompt_id: PromptId,
     },
+    /// A piece of a stage's answer, while the model writes it: told only while somebody follows the job, and not on
+    /// the bus. Those of one answer together are its text from the beginning, as far as it is told.
+    #[serde(rename = "stage.delta", rename_all = "camelCase")]
+    StageDelta(StageDelta),
     /// A stage's output is stored.
     #[serde(rename = "stage.completed", rename_all = "camelCase")]
     StageCompleted {
@@ -159,6 +163,12 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// Whether it is told on the bus: an answer's pieces are for those alone who follow its job.
+    #[must_use]
+    pub fn is_for_the_bus(&self) -> bool {
+        !matches!(self, Self::StageDelta(_))
+    }
+
     /// Whether nothing comes after it.
     #[must_use]
     pub fn is_last(&self) -> bool {
@@ -175,6 +185,7 @@ impl Fact {
             Self::JobAccepted { .. } => "job.accepted",
             Self::JobStarted { .. } => "job.started",
             Self::StageStarted { .. } => "stage.started",
+            Self::StageDelta(_) => "stage.delta",
             Self::StageCompleted { .. } => "stage.completed",
             Self::StageFailed { .. } => "stage.failed",
             Self::StageRetrying { .. } => "stage.retrying",
@@ -200,10 +211,61 @@ pub struct JobError {
     pub stage: u32,
 }
 
-/// A piece of an answer while the model writes it. Live only: never stored with the job, and sent
-/// again from the start when a stage is tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct StageDelta {
+    /// Counted from 1.
+    pub stage: u32,
+    /// Its card.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub prompt_id: PromptId,
+    /// Which answer it is a piece of: another one than before makes what was told of that one void. A stage has
+    /// another one where it is tried again, and where an answer had to be mended.
+    pub answer: String,
+    /// How many characters (code points) of the answer come before it.
+    pub offset: u64,
+    /// The piece.
+    pub text: String,
+}
+
+impl StageDelta {
+    /// How many characters of the answer are told with it.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset + self.text.chars().count() as u64
+    }
+
+    /// What comes after this many characters of the answer; an empty piece where nothing does.
+    #[must_use]
+    pub fn after(&self, characters: u64) -> Self {
+        let had = characters.saturating_sub(self.offset);
+        let rest = self
+            .text
+            .chars()
+            .skip(usize::try_from(had).unwrap_or(usize::MAX))
+            .collect();
+        Self {
+            offset: self.offset + had.min(self.end() - self.offset),
+            text: rest,
+            ..self.clone()
+        }
+    }
+}
+
+/// What a model has written since a job's last event: it becomes one soon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unstored {
+    /// The number of that event.
+    pub after: u64,
+    /// What was written.
+    pub delta: StageDelta,
+}
+
+/// A piece of an answer for whoever looks on at this process's work, job by job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
     /// The job.
     pub job_id: JobId,
     /// The stage, counted from 1.

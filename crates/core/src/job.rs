@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     article::{Article, ArticleMeta, ObjectRef},
     error::{Code, Failure},
-    event::{Event, Fact, JobError},
+    event::{Event, Fact, JobError, StageDelta},
     history::Exchange,
     ids::{BatchId, JobId, ProjectId, PromptId, SessionId},
     intake::{Lane, Submission},
@@ -307,6 +307,12 @@ impl Job {
             code,
         };
         self.clone().change(now, [retrying])
+    }
+
+    /// The present stage's answer goes on.
+    #[must_use]
+    pub fn write_on(&self, deltas: Vec<StageDelta>, now: Timestamp) -> Change {
+        self.clone().change(now, deltas.into_iter().map(Fact::StageDelta))
     }
 
     /// The present stage waits for model quota.

@@ -95,3 +95,10 @@ pub const HEADER_BYTES: usize = 8_192;
 /// The longest title or name that a delivery gives its article, in bytes, before it is cut: what a file's own title
 /// may have, too.
 pub const LABEL_BYTES: usize = 300;
+
+/// The text of an event that tells a piece of an answer, in bytes: with all that goes with it, and every character
+/// escaped, it stays below the 32 kB of a frame of API Gateway's `WebSocket` APIs (Amazon API Gateway quotas, 2026-11).
+pub const DELTA_BYTES: usize = 4 * 1_024;
+
+/// How much of an answer is told while it is written, in bytes. What is longer is read where it lies.
+pub const TOLD_BYTES: usize = 128 * 1_024;

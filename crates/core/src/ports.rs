@@ -32,4 +32,4 @@ pub use model::{DeltaSink, Model, ModelQuota};
 pub use objects::Objects;
 pub use projects::{Projects, Saved};
 pub use uploads::{UploadTicket, Uploads};
-pub use watches::{Watch, Watches};
+pub use watches::{Followers, Watch, Watches};

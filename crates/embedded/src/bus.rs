@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bedrock_diy_core::{
     JobId,
     error::Result,
-    event::{Event, StageDelta},
-    ports::{Bus, Watch, Watches},
+    event::{Event, Unstored, Written},
+    ports::{Bus, Followers, Watch, Watches},
 };
 use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast};
@@ -26,7 +26,7 @@ pub struct EmbeddedBus {
     database: Database,
     delivered: Arc<Notify>,
     events: broadcast::Sender<Arc<Event>>,
-    deltas: broadcast::Sender<Arc<StageDelta>>,
+    deltas: broadcast::Sender<Arc<Written>>,
     watched: Arc<Watched>,
 }
 
@@ -76,7 +76,7 @@ impl EmbeddedBus {
 
     /// Looks on at answers while they are written.
     #[must_use]
-    pub fn follow_deltas(&self) -> broadcast::Receiver<Arc<StageDelta>> {
+    pub fn follow_deltas(&self) -> broadcast::Receiver<Arc<Written>> {
         self.deltas.subscribe()
     }
 
@@ -108,12 +108,27 @@ impl Bus for EmbeddedBus {
         Ok(())
     }
 
-    fn delta(&self, delta: StageDelta) {
+    fn delta(&self, delta: Written) {
         let _ = self.deltas.send(Arc::new(delta));
     }
 
     fn has_followers(&self) -> bool {
         self.deltas.receiver_count() > 0
+    }
+}
+
+#[async_trait]
+impl Followers for EmbeddedBus {
+    async fn has(&self, job: &JobId) -> Result<bool> {
+        Ok(self.watched.has(job))
+    }
+
+    fn show(&self, job: &JobId, unstored: Unstored) {
+        self.watched.show(job, unstored);
+    }
+
+    fn tell(&self, events: &[Event]) {
+        self.watched.tell(events);
     }
 }
 
@@ -126,7 +141,7 @@ impl Watches for EmbeddedBus {
 /// Puts stored events into every subscription's queue.
 pub(crate) fn deliver(connection: &Connection, events: &[Event]) -> Result<()> {
     for queue in subscriptions(connection).map_err(|error| failure(&error))? {
-        for event in events {
+        for event in events.iter().filter(|event| event.fact.is_for_the_bus()) {
             let body = to_json("event", event)?;
             queue::insert(connection, &queue, event.at, &body)?;
         }

@@ -10,16 +10,23 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bedrock_diy_core::{JobId, event::Event, ports::Watch};
+use bedrock_diy_core::{
+    JobId,
+    event::{Event, Unstored},
+    ports::Watch,
+};
 use tokio::{sync::watch, time};
 
 /// Another process (`jobs cancel` beside `serve`) stores events, too, and tells nobody here.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What is new of a job: what is written and not yet stored, or nothing where all is.
+type News = watch::Sender<Option<Arc<Unstored>>>;
+
 /// The jobs that somebody in this process waits for news of.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    jobs: Mutex<HashMap<JobId, watch::Sender<()>>>,
+    jobs: Mutex<HashMap<JobId, News>>,
     /// How many they are: nobody waits for a lock to hear that it is none.
     count: AtomicUsize,
 }
@@ -28,13 +35,13 @@ pub(crate) struct Watched {
 struct JobWatch {
     watched: Arc<Watched>,
     job: JobId,
-    news: watch::Receiver<()>,
+    news: watch::Receiver<Option<Arc<Unstored>>>,
 }
 
 impl Watched {
     pub(crate) fn watch(this: &Arc<Self>, job: &JobId) -> Box<dyn Watch> {
         let mut jobs = this.jobs();
-        let sender = jobs.entry(job.clone()).or_insert_with(|| watch::channel(()).0);
+        let sender = jobs.entry(job.clone()).or_insert_with(|| watch::channel(None).0);
         let news = sender.subscribe();
         this.count.store(jobs.len(), Ordering::SeqCst);
         Box::new(JobWatch {
@@ -52,12 +59,24 @@ impl Watched {
         let jobs = self.jobs();
         for event in events {
             if let Some(sender) = jobs.get(&event.job_id) {
-                sender.send_replace(());
+                sender.send_replace(None);
             }
         }
     }
 
-    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
+    /// Whether somebody waits for news of this job.
+    pub(crate) fn has(&self, job: &JobId) -> bool {
+        self.count.load(Ordering::SeqCst) > 0 && self.jobs().contains_key(job)
+    }
+
+    /// Shows those who wait what is written and not yet stored.
+    pub(crate) fn show(&self, job: &JobId, unstored: Unstored) {
+        if let Some(sender) = self.jobs().get(job) {
+            sender.send_replace(Some(Arc::new(unstored)));
+        }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, News>> {
         // A panic leaves a map that is as good as before.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,5 +101,9 @@ impl Watch for JobWatch {
     async fn changed(&mut self, at_most: Duration) {
         // Its sender goes with the last who waits, not before: only the time can run out.
         let _ = time::timeout(at_most.min(LOOK), self.news.changed()).await;
+    }
+
+    fn unstored(&self) -> Option<Arc<Unstored>> {
+        self.news.borrow().clone()
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bedrock_diy_aws::{
     ApiConfig, Bedrock, Config, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
-    DynamoQuota, EntryConfig, EventBridge, IntakeConfig, Looks, ParameterStore, S3Downloads, S3Objects,
-    S3Uploads, SqsQueue, StepFunctions, SystemClock,
+    DynamoQuota, DynamoWatches, EntryConfig, EventBridge, IntakeConfig, ParameterStore, S3Downloads,
+    S3Objects, S3Uploads, SqsQueue, StepFunctions, SystemClock,
     clients::{self, Services},
 };
 use bedrock_diy_core::{
@@ -118,8 +118,9 @@ impl Deployment {
 
     /// News of jobs.
     #[must_use]
-    pub fn watches(&self) -> Arc<Looks> {
-        Arc::new(Looks)
+    pub fn watches(&self) -> Arc<DynamoWatches> {
+        let client = self.services.dynamodb.clone();
+        Arc::new(DynamoWatches::new(client, &self.config, self.clock()))
     }
 
     /// The models' quota.

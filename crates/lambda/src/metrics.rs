@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use bedrock_diy_core::{
     Code,
     error::Result,
-    event::{Event, Fact, StageDelta},
+    event::{Event, Fact, Written},
     model::{ModelAnswer, ModelRequest},
     ports::{Bus, DeltaSink, Model},
 };
@@ -131,6 +131,7 @@ fn points(fact: &Fact) -> Vec<Point> {
         Fact::StageFailed { cost: paid, .. } => cost(paid).into_iter().collect(),
         Fact::JobStarted { .. }
         | Fact::StageStarted { .. }
+        | Fact::StageDelta(_)
         | Fact::StageRetrying { .. }
         | Fact::JobWaiting { .. } => Vec::new(),
     }
@@ -155,7 +156,7 @@ impl<B: Bus> Bus for MeteredBus<B> {
         Ok(())
     }
 
-    fn delta(&self, delta: StageDelta) {
+    fn delta(&self, delta: Written) {
         self.bus.delta(delta);
     }
 

@@ -35,12 +35,17 @@ pub fn event_schemas() -> BTreeMap<String, Value> {
 
 /// The schema of the events with this fact, and their type.
 fn schema(fact: &Value, common: &Value, definitions: &Map<String, Value>) -> (String, Value) {
-    let name = fact["properties"]["type"]["enum"][0].as_str().unwrap_or_default();
-    let mut properties = members(common, "properties");
-    properties.extend(members(fact, "properties"));
-    properties.insert("type".to_owned(), json!({ "const": name }));
-    let required: Vec<_> = [common, fact]
+    let parts = parts(fact, definitions);
+    let mut names = parts
         .iter()
+        .filter_map(|part| part["properties"]["type"]["enum"][0].as_str());
+    let name = names.next().unwrap_or_default();
+    let mut properties = members(common, "properties");
+    properties.extend(parts.iter().flat_map(|part| members(part, "properties")));
+    properties.insert("type".to_owned(), json!({ "const": name }));
+    let required: Vec<_> = [common]
+        .iter()
+        .chain(&parts)
         .flat_map(|part| part["required"].as_array().cloned().unwrap_or_default())
         .collect();
     let mut schema = json!({
@@ -63,6 +68,15 @@ fn schema(fact: &Value, common: &Value, definitions: &Map<String, Value>) -> (St
     }
     refer_within(&mut schema);
     (name.to_owned(), schema)
+}
+
+/// What a fact is put together of: what a type of its own says lies among the definitions.
+fn parts<'a>(fact: &'a Value, definitions: &'a Map<String, Value>) -> Vec<&'a Value> {
+    let Some(parts) = fact["allOf"].as_array() else {
+        return vec![fact];
+    };
+    let referred = |part: &'a Value| definitions.get(part["$ref"].as_str()?.strip_prefix(COMPONENTS)?);
+    parts.iter().map(|part| referred(part).unwrap_or(part)).collect()
 }
 
 fn members(schema: &Value, name: &str) -> Map<String, Value> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bedrock_diy_core::{
     Code, Failure,
     error::Result,
-    event::StageDelta,
+    event::Written,
     job::Job,
     judge::{self, Verdict},
     limits,
@@ -14,7 +14,7 @@ use bedrock_diy_core::{
     time::Timestamp,
 };
 
-use crate::{Stage, prepare::Prepared};
+use crate::{Stage, prepare::Prepared, telling::Said};
 
 /// What became of asking the model.
 pub(crate) enum Asked {
@@ -85,7 +85,7 @@ impl Stage {
     }
 
     /// Asks the model, once more where its answer can be repaired.
-    pub(crate) async fn ask(&self, job: &Job, prepared: &Prepared, begun: Timestamp) -> Result<Asked> {
+    pub(crate) async fn ask(&self, job: &mut Job, prepared: &Prepared, begun: Timestamp) -> Result<Asked> {
         let answer = match self.call(job, prepared, &prepared.request, begun).await? {
             Called::Answered(answer) => answer,
             Called::Throttled(slot) => return Ok(Asked::Throttled { slot, paid: None }),
@@ -137,16 +137,18 @@ impl Stage {
     /// One call, within what is left of the stage's time since `begun`.
     async fn call(
         &self,
-        job: &Job,
+        job: &mut Job,
         prepared: &Prepared,
         request: &ModelRequest,
         begun: Timestamp,
     ) -> Result<Called> {
         let followed = self.ports.bus.has_followers();
+        let (said, job_id) = (Said::default(), job.job_id.clone());
         let mut on_delta = |text: &str| {
+            said.more(text);
             if followed {
-                self.ports.bus.delta(StageDelta {
-                    job_id: job.job_id.clone(),
+                self.ports.bus.delta(Written {
+                    job_id: job_id.clone(),
                     stage: prepared.stage,
                     prompt_id: prepared.card.prompt_id().clone(),
                     text: text.to_owned(),
@@ -158,7 +160,13 @@ impl Stage {
         let deadline = prepared.deadline.min(left);
         let call = self.ports.model.converse(request, deadline, &mut on_delta);
         // The deadline is the model's; this ends the wait for one's turn at it, too.
-        let answer = tokio::time::timeout(left, call).await.unwrap_or_else(|_| {
+        let call = async {
+            let answer = tokio::time::timeout(left, call).await;
+            said.end();
+            answer
+        };
+        let (answer, ()) = tokio::join!(call, self.tell(job, prepared, &said));
+        let answer = answer.unwrap_or_else(|_| {
             Err(Failure::new(
                 Code::ModelTimeout,
                 format!(

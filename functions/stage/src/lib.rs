@@ -9,6 +9,7 @@ mod ask;
 mod cards;
 mod notes;
 mod prepare;
+mod telling;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use bedrock_diy_core::{
     event::Fact,
     job::{Change, Job, JobStatus, StageCompletion},
     model::Usage,
-    ports::{Applied, Bus, Clock, History, Jobs, Memo, Model, ModelQuota, Objects, Projects},
+    ports::{Applied, Bus, Clock, Followers, History, Jobs, Memo, Model, ModelQuota, Objects, Projects},
     quota::Place,
     stage::{MemoEntry, StageRecord},
 };
@@ -46,6 +47,8 @@ pub struct Ports {
     pub quota: Arc<dyn ModelQuota>,
     /// Who is told.
     pub bus: Arc<dyn Bus>,
+    /// Who looks on.
+    pub followers: Arc<dyn Followers>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -119,7 +122,8 @@ impl Stage {
         if let Some(slot) = self.take_turn(&prepared, Place::Last, SHORT_WAIT).await? {
             return self.wait(job, &prepared, slot).await;
         }
-        let asked = match self.ask(&job, &prepared, begun).await {
+        let mut job = job;
+        let asked = match self.ask(&mut job, &prepared, begun).await {
             Ok(asked) => asked,
             Err(failure) => {
                 self.note_retry(job, &prepared, failure.code).await;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bedrock_diy_core::ports::{Applied, Bus, Jobs, Watches};
+use bedrock_diy_core::ports::{Applied, Bus, Followers, Jobs, Watches};
 use tokio::time;
 
 use super::{acceptance, now};
@@ -35,4 +35,14 @@ pub async fn news_are_heard_of_soon(jobs: &dyn Jobs, bus: Option<&dyn Bus>, watc
     };
     let (heard, ()) = tokio::join!(time::timeout(PATIENCE, hears), stores);
     assert!(heard.is_ok(), "{} s without a word", PATIENCE.as_secs());
+}
+
+/// A job is followed once somebody has waited for news of it, and no other one is.
+pub async fn whoever_watches_follows(watches: &dyn Watches, followers: &dyn Followers) {
+    let (followed, other) = (acceptance("followed").job.job_id, acceptance("other").job.job_id);
+    assert!(!followers.has(&followed).await.unwrap());
+    let mut watch = watches.watch(&followed);
+    watch.changed(Duration::ZERO).await;
+    assert!(followers.has(&followed).await.unwrap());
+    assert!(!followers.has(&other).await.unwrap());
 }

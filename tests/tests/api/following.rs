@@ -1,7 +1,13 @@
 //! A job is followed while it runs: by asking again, and as a stream.
 
-use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
+use std::io::BufRead;
+
+use bedrock_diy_model_server::{
+    Breakage,
+    scripted::{Reply, Rule, Script},
+};
 use bedrock_diy_tests::{Client, Program, Project, ScriptedServer, Served};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 const STREAM: &str = "text/event-stream";
@@ -21,22 +27,121 @@ fn submitted(client: &Client, text: &str) -> String {
     taken.header("location").unwrap()
 }
 
-/// What a stream told: numbers, types and events.
-fn told(stream: &str) -> Vec<(u64, String, Value)> {
-    let field = |event: &str, name: &str| {
-        let line = event
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        line.map(str::to_owned)
-    };
-    stream
-        .split("\n\n")
-        .filter_map(|event| {
-            let id = field(event, "id")?.parse().unwrap();
-            let data = serde_json::from_str(&field(event, "data")?).unwrap();
-            Some((id, field(event, "event")?, data))
-        })
-        .collect()
+/// What somebody was told of a job.
+#[derive(Debug, Default, PartialEq)]
+struct Heard {
+    /// The events that have a number, but for the texts of answers.
+    events: Vec<Value>,
+    /// Each answer, and what was told of it.
+    answers: Vec<(String, String)>,
+    /// What was had last, as a stream says it.
+    last: String,
+}
+
+impl Heard {
+    /// Hears events as somebody who asks is told them.
+    fn of(events: Vec<Value>) -> Self {
+        let mut heard = Self::default();
+        for event in events {
+            heard.last = event["number"].to_string();
+            heard.hear(event);
+        }
+        heard
+    }
+
+    /// Hears what a stream told.
+    fn of_stream(stream: &str) -> Self {
+        let mut heard = Self::default();
+        for frame in stream.split("\n\n") {
+            heard.hear_frame(frame);
+        }
+        heard
+    }
+
+    /// Hears an event of a stream. False where it is none.
+    fn hear_frame(&mut self, frame: &str) -> bool {
+        let field = |name: &str| {
+            let mut lines = frame.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        };
+        let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) else {
+            return false;
+        };
+        let event: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(event["type"], kind);
+        if let Some(number) = event["number"].as_u64() {
+            assert!(
+                id == number.to_string() || id.starts_with(&format!("{number}:")),
+                "{id}: {event}"
+            );
+        }
+        id.clone_into(&mut self.last);
+        self.hear(event);
+        true
+    }
+
+    fn hear(&mut self, mut event: Value) {
+        if event["type"] == "stage.delta" {
+            let text = event["text"].take();
+            let answer = event["answer"].as_str().unwrap();
+            if self.answers.last().is_none_or(|(last, _)| last != answer) {
+                self.answers.push((answer.to_owned(), String::new()));
+            }
+            let (_, so_far) = self.answers.last_mut().unwrap();
+            let offset = event["offset"].take().as_u64().unwrap();
+            assert_eq!(
+                offset,
+                so_far.chars().count() as u64,
+                "no character twice, none missing"
+            );
+            so_far.push_str(text.as_str().unwrap());
+        }
+        if event.get("number").is_some() {
+            self.events.push(event);
+        }
+    }
+
+    fn types(&self) -> Vec<&str> {
+        let types = self.events.iter().map(|event| event["type"].as_str().unwrap());
+        types.filter(|kind| *kind != "stage.delta").collect()
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.answers.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    fn has_ended(&self) -> bool {
+        let ends = ["job.succeeded", "job.failed", "job.cancelled"];
+        self.types().last().is_some_and(|last| ends.contains(last))
+    }
+}
+
+/// Listens to a job, and hangs up and comes again whenever `frames` says that so many were enough.
+fn cut_and_resumed(client: &Client, job: &str, mut frames: impl FnMut() -> usize) -> (Heard, usize) {
+    let (mut heard, mut cuts) = (Heard::default(), 0);
+    while !heard.has_ended() {
+        let call = client
+            .call("GET", &format!("{job}/events"))
+            .header("Accept", STREAM);
+        let (status, stream) = call.header("Last-Event-ID", &heard.last).listen();
+        assert_eq!(status, 200);
+        let (mut frame, mut left) = (String::new(), frames());
+        for line in stream.lines() {
+            let line = line.unwrap();
+            if !line.is_empty() {
+                frame.push_str(&line);
+                frame.push('\n');
+                continue;
+            }
+            left -= usize::from(heard.hear_frame(&frame));
+            if left == 0 {
+                break;
+            }
+            frame.clear();
+        }
+        cuts += 1;
+    }
+    (heard, cuts)
 }
 
 /// A job's events, asked for again and again.
@@ -70,15 +175,26 @@ async fn whoever_asks_and_whoever_listens_hear_the_same() {
         });
         assert_eq!(streamed.header("content-type").as_deref(), Some(STREAM));
         assert!(streamed.text().starts_with("retry: "), "{}", streamed.text());
-        let streamed = told(&streamed.text());
-        let events: Vec<_> = streamed.iter().map(|(_, _, event)| event.clone()).collect();
-        assert_eq!(events, asked);
-        assert_eq!(events, polled(&ada, &job, 0), "whoever comes late hears it, too");
-        let numbers: Vec<_> = streamed.iter().map(|(number, ..)| *number).collect();
+        let streamed = Heard::of_stream(&streamed.text());
+        assert_eq!(streamed, Heard::of(asked));
+        let late = polled(&ada, &job, 0);
+        let numbers: Vec<_> = late
+            .iter()
+            .map(|event| event["number"].as_u64().unwrap())
+            .collect();
         assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
-        let types: Vec<_> = streamed.iter().map(|(_, kind, _)| kind.as_str()).collect();
+        let schemas = bedrock_diy_api::event_schemas();
+        for event in &late {
+            let kind = event["type"].as_str().unwrap();
+            let schema = jsonschema::validator_for(&schemas[kind]).unwrap();
+            schema
+                .validate(event)
+                .unwrap_or_else(|error| panic!("{kind}: {error}"));
+        }
+        let late = Heard::of(late);
+        assert_eq!(streamed, late, "whoever comes late hears it, too");
         assert_eq!(
-            types,
+            late.types(),
             [
                 "job.accepted",
                 "job.started",
@@ -89,24 +205,23 @@ async fn whoever_asks_and_whoever_listens_hear_the_same() {
                 "job.succeeded"
             ]
         );
-        let schemas = bedrock_diy_api::event_schemas();
-        for (number, kind, event) in &streamed {
-            assert_eq!((&event["number"], &event["type"]), (&json!(number), &json!(kind)));
-            let schema = jsonschema::validator_for(&schemas[kind]).unwrap();
-            schema
-                .validate(event)
-                .unwrap_or_else(|error| panic!("{kind}: {error}"));
-        }
+        assert_eq!(late.texts(), ["A fine answer."; 2]);
 
-        // Cut anywhere, and resumed, it is the same.
-        for cut in 0..numbers.len() {
+        // Resumed after any event, it is the rest.
+        for after in 0..numbers.len() {
             let resumed = ada
                 .call("GET", &at)
                 .header("Accept", STREAM)
-                .header("Last-Event-ID", cut.to_string())
+                .header("Last-Event-ID", after.to_string())
                 .send()
                 .expect(200);
-            assert_eq!(told(&resumed.text()), streamed[cut..]);
+            let mut events = Vec::new();
+            for frame in resumed.text().split("\n\n") {
+                let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
+                events
+                    .extend(data.map(|data| serde_json::from_str::<Value>(data).unwrap()["number"].clone()));
+            }
+            assert_eq!(events, numbers[after..]);
         }
         let over = ada
             .call("GET", &at)
@@ -119,6 +234,58 @@ async fn whoever_asks_and_whoever_listens_hear_the_same() {
             .expect(200)
             .json();
         assert_eq!(none, json!({"items": [], "next": numbers.len(), "ended": true}));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_heard_while_it_is_written_wherever_its_stream_is_cut() {
+    let sentence = "Die Brücke öffnet, 다리가 열린다, 桥开了, said the council \u{1f309}. ";
+    let answer = sentence.repeat(40);
+    let reply = Reply::text(answer.trim_end()).chunks(300).latency(50, 2.0);
+    let (model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let job = submitted(&ada, "The bridge opens.");
+        let mut random = StdRng::seed_from_u64(5);
+        let (heard, cuts) = cut_and_resumed(&ada, &job, || random.random_range(1..=4));
+        assert!(cuts > 100, "{cuts} connections");
+        assert_eq!(heard.texts(), [answer.trim_end(); 2]);
+        let late = Heard::of(polled(&ada, &job, 0));
+        assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+    });
+    assert_eq!(model.calls(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_follows_is_not_told() {
+    let reply = Reply::text("A fine answer.").latency(20, 5.0);
+    let (_model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let job = submitted(&ada, "The bridge opens.");
+        let _ = ada.ended(&job);
+        let heard = Heard::of(polled(&ada, &job, 0));
+        assert_eq!(heard.texts(), Vec::<&str>::new());
+        assert!(heard.has_ended());
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_try_s_answer_is_another_one() {
+    let cut =
+        Rule::reply(Reply::text("Half of an answer that never ends.").breaks(2, Breakage::Cut)).times(1);
+    let script = Script::default()
+        .rule(cut)
+        .rule(Rule::reply(Reply::text("A fine answer.")));
+    let (_model, _project, served) = served(script, &[]).await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let job = submitted(&ada, "The bridge opens.");
+        let (heard, _) = cut_and_resumed(&ada, &job, || usize::MAX);
+        assert!(heard.types().contains(&"stage.retrying"), "{heard:?}");
+        let texts = heard.texts();
+        assert_eq!(texts[1..], ["A fine answer."; 2], "{texts:?}");
+        assert!("Half of an answer that never ends.".starts_with(texts[0]));
     });
 }
 
@@ -136,11 +303,11 @@ async fn submitting_and_following_are_one_call() {
                 .expect(200)
         };
         let first = submit();
-        let events = told(&first.text());
-        assert_eq!(events.last().unwrap().1, "job.succeeded");
+        let heard = Heard::of_stream(&first.text());
+        assert_eq!(heard.types().last(), Some(&"job.succeeded"));
         assert_eq!(
-            told(&submit().text()),
-            events,
+            Heard::of_stream(&submit().text()),
+            heard,
             "the same submission is the same job"
         );
         let job = first.header("location").unwrap();
@@ -158,23 +325,21 @@ async fn a_stream_ends_after_its_time_and_goes_on_where_it_ended() {
         let listen = |after: u64| {
             let call = ada.call("GET", &format!("{job}/events"));
             let call = call.header("Accept", STREAM);
-            told(
-                &call
-                    .header("Last-Event-ID", after.to_string())
-                    .send()
-                    .expect(200)
-                    .text(),
-            )
+            let call = call.header("Last-Event-ID", after.to_string());
+            Heard::of_stream(&call.send().expect(200).text()).events
         };
         let mut last = 0;
         // A stream without an event ended because its time was over.
-        while let Some((number, ..)) = listen(last).last() {
-            last = *number;
+        while let Some(event) = listen(last).last() {
+            last = event["number"].as_u64().unwrap();
         }
         assert_ne!(last, 0);
         let _ = ada.post(&format!("{job}:cancel"), &Value::Null).expect(200);
         let after = listen(last);
-        assert_eq!((after[0].0, after[0].1.as_str()), (last + 1, "job.cancelled"));
+        assert_eq!(
+            (&after[0]["number"], &after[0]["type"]),
+            (&json!(last + 1), &json!("job.cancelled"))
+        );
     });
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge, Looks,
-    ParameterStore, S3Objects, SqsQueue, StepFunctions, clients::Services,
+    DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches,
+    EventBridge, ParameterStore, S3Objects, SqsQueue, StepFunctions, SystemClock, clients::Services,
 };
 use bedrock_diy_core::{JobId, catalogue::Catalogue, intake::Lane};
 use bedrock_diy_stack::Stack;
@@ -22,6 +22,7 @@ struct Aws {
     history: DynamoHistory,
     hooks: DynamoHooks,
     secrets: ParameterStore,
+    watches: DynamoWatches,
 }
 
 fn aws() -> Aws {
@@ -36,6 +37,7 @@ fn aws() -> Aws {
         history: DynamoHistory::new(dynamodb(), objects.clone(), &config),
         hooks: DynamoHooks::new(dynamodb(), &config),
         secrets: ParameterStore::new(services.ssm.clone(), &config),
+        watches: DynamoWatches::new(dynamodb(), &config, Arc::new(SystemClock)),
         objects,
         services,
         stack,
@@ -70,7 +72,14 @@ promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_st
 
 #[tokio::test]
 async fn news_are_heard_of_soon() {
-    contract::news_are_heard_of_soon(&aws().jobs, None, &Looks).await;
+    let aws = aws();
+    contract::news_are_heard_of_soon(&aws.jobs, None, &aws.watches).await;
+}
+
+#[tokio::test]
+async fn whoever_watches_follows() {
+    let aws = aws();
+    contract::whoever_watches_follows(&aws.watches, &aws.watches).await;
 }
 
 #[tokio::test]

@@ -60,6 +60,12 @@ async fn news_are_heard_of_soon() {
 }
 
 #[tokio::test]
+async fn whoever_watches_follows() {
+    let bus = sqlite().machine.bus;
+    contract::whoever_watches_follows(&bus, &bus).await;
+}
+
+#[tokio::test]
 async fn an_execution_starts_once() {
     let sqlite = sqlite();
     let machine = &sqlite.machine;

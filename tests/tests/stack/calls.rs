@@ -9,8 +9,8 @@ use std::{
 };
 
 use bedrock_diy_aws::{
-    Bedrock, DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, EventBridge, S3Objects,
-    StepFunctions, SystemClock,
+    Bedrock, DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches, EventBridge,
+    S3Objects, StepFunctions, SystemClock,
     clients::{self, BedrockConfig},
 };
 use bedrock_diy_core::{
@@ -197,6 +197,7 @@ impl Functions {
             model: Arc::new(Bedrock::new(meter.bedrock(&model))),
             quota: Arc::new(DynamoQuota::new(dynamodb(), catalogue.clone(), &config)),
             bus,
+            followers: Arc::new(DynamoWatches::new(dynamodb(), &config, clock.clone())),
             clock,
         };
         Self {

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use crate::{
     error::Result,
-    event::{Event, StageDelta},
+    event::{Event, Written},
     ids::JobId,
     intake::{IntakeMessage, Lane},
 };
@@ -47,11 +47,12 @@ pub trait Executions: Send + Sync {
 pub trait Bus: Send + Sync {
     /// Publishes stored events.
     ///
-    /// MUST deliver each at least once to every subscriber that was there, with the event's own id.
+    /// MUST deliver each at least once to every subscriber that was there, with the event's own id; but not those that
+    /// are not [for the bus](crate::event::Fact::is_for_the_bus).
     async fn publish(&self, events: &[Event]) -> Result<()>;
 
     /// Shows a piece of an answer to whoever looks on just now. MUST NOT wait and MAY lose it.
-    fn delta(&self, delta: StageDelta);
+    fn delta(&self, delta: Written);
 
     /// Whether anybody looks on just now: nobody need cut deltas for nobody.
     fn has_followers(&self) -> bool;

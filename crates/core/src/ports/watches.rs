@@ -1,12 +1,16 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::ids::JobId;
+use crate::{
+    error::Result,
+    event::{Event, Unstored},
+    ids::JobId,
+};
 
 /// Looks out for news of jobs.
 pub trait Watches: Send + Sync {
-    /// Looks out for news of a job, from now on.
+    /// Looks out for news of a job, from now on. Its stages' answers are told while they are written.
     fn watch(&self, job: &JobId) -> Box<dyn Watch>;
 }
 
@@ -19,4 +23,24 @@ pub trait Watch: Send {
     /// MUST return soon after one was stored (a second, say), whoever stored it. MAY return for nothing: who waits
     /// looks for themselves, and waits again.
     async fn changed(&mut self, at_most: Duration);
+
+    /// What is written and not yet stored, where that is known here. MUST be what comes right after the event that it
+    /// names.
+    fn unstored(&self) -> Option<Arc<Unstored>>;
+}
+
+/// Those who follow jobs, from the side of whoever has news for them.
+#[async_trait]
+pub trait Followers: Send + Sync {
+    /// Whether somebody watches this job.
+    ///
+    /// MUST say so from when somebody first waits for news of it until they wait no more, and MUST NOT once nobody has
+    /// for some minutes.
+    async fn has(&self, job: &JobId) -> Result<bool>;
+
+    /// Shows what is written and not yet stored. MUST NOT wait and MAY lose it.
+    fn show(&self, job: &JobId, unstored: Unstored);
+
+    /// Says that these events were stored. MUST NOT wait and MAY lose it.
+    fn tell(&self, events: &[Event]);
 }

@@ -11,7 +11,12 @@ use axum::{
     },
 };
 use bedrock_diy_core::{
-    JobId, access::Action, error::Result as Outcome, event::Event, job::Job, ports::Watch,
+    JobId,
+    access::Action,
+    error::Result as Outcome,
+    event::{Event, Fact, StageDelta},
+    job::Job,
+    ports::Watch,
 };
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -33,7 +38,7 @@ const TAG: &str = "Jobs";
 /// The media type of server-sent events (HTML Standard, section 9.2).
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// The number of the last event that a client has had (the same section).
+/// What a client has had last (the same section).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Events in an answer at most: a job of the most stages has some hundred.
@@ -81,8 +86,9 @@ struct Events {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "it describes what is written as a stream")]
 pub(crate) struct StreamedEvent {
-    /// The event's number.
-    id: u64,
+    /// The event's number; with more behind it where a piece of an answer is shown before it has a number. Whatever it
+    /// is, send it as `Last-Event-ID`.
+    id: String,
     /// Its type, such as `stage.completed`.
     event: String,
     /// The event, as JSON.
@@ -98,7 +104,7 @@ pub(crate) struct StreamedEvent {
     get, path = "/api/jobs/{jobId}/events", tag = TAG, operation_id = "followJob",
     params(
         JobPath, Which,
-        ("Last-Event-ID" = Option<u64>, Header, description = "Of a stream: as `after`, and counts before that."),
+        ("Last-Event-ID" = Option<String>, Header, description = "Of a stream: the `id` of the last event that you have had. Counts before `after`."),
     ),
     responses(
         (status = OK, content((Events = "application/json"), (StreamedEvent = "text/event-stream"))),
@@ -117,19 +123,20 @@ async fn events(
         return Err(Problem::parameter("wait", rule));
     }
     let streams = wants_stream(&headers);
-    let after = match last_event(&headers)? {
-        Some(last) if streams => last,
-        _ => which.after,
+    let had = match last_event(&headers)? {
+        Some(had) if streams => had,
+        _ => Had::events(which.after),
     };
+    let after = had.events;
     let job = api.job(&caller, &at.job_id, Action::Read).await?;
     if streams {
         return Ok(if has_nothing_after(&job, after) {
             StatusCode::NO_CONTENT.into_response()
         } else {
-            stream_of(api, job.job_id, after).into_response()
+            stream_of(api, job.job_id, had).into_response()
         });
     }
-    let mut log = Log::of(&api, job.job_id.clone(), after);
+    let mut log = Log::of(&api, job.job_id.clone(), had);
     let patience = Instant::now() + Duration::from_secs(which.wait.into());
     let items = if has_nothing_after(&job, after) {
         Vec::new()
@@ -137,8 +144,8 @@ async fn events(
         log.next(&api, patience).await?
     };
     let events = Events {
-        next: log.after,
-        ended: log.has_ended || has_nothing_after(&job, log.after),
+        next: log.had.events,
+        ended: log.has_ended || has_nothing_after(&job, log.had.events),
         items,
     };
     Ok(Json(events).into_response())
@@ -150,14 +157,89 @@ pub(crate) fn wants_stream(headers: &HeaderMap) -> bool {
     wanted.any(|accept| accept.to_str().is_ok_and(|accept| accept.contains(EVENT_STREAM)))
 }
 
-/// The last event that a client of a stream has had. Fails with 400 where that is no number.
-fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+/// What a client of a stream has had. Fails with 400 where it says what no stream has told it.
+fn last_event(headers: &HeaderMap) -> Result<Option<Had>, Problem> {
     let Some(id) = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) else {
         return Ok(None);
     };
-    let number = id.to_str().ok().and_then(|id| id.parse().ok());
-    let wrong = || Problem::parameter("Last-Event-ID", "it must be the number of an event");
-    number.map(Some).ok_or_else(wrong)
+    let had = id.to_str().ok().and_then(Had::of_id);
+    let wrong = || Problem::parameter("Last-Event-ID", "it must be the id of an event of this stream");
+    had.map(Some).ok_or_else(wrong)
+}
+
+/// What somebody who follows a job has had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Had {
+    /// The number of the last event.
+    events: u64,
+    /// What they have had of an answer.
+    answer: Option<PartOfAnswer>,
+    /// Whether that is more than the events up to that one tell.
+    is_ahead: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PartOfAnswer {
+    answer: String,
+    characters: u64,
+}
+
+impl Had {
+    /// All events up to this number.
+    pub(crate) fn events(events: u64) -> Self {
+        Self {
+            events,
+            answer: None,
+            is_ahead: false,
+        }
+    }
+
+    /// What the id of a streamed event says: the number, and where the event is a piece of an answer that has none
+    /// yet, of which answer how much.
+    fn of_id(id: &str) -> Option<Self> {
+        let Some((events, part)) = id.split_once(':') else {
+            return Some(Self::events(id.parse().ok()?));
+        };
+        let (answer, characters) = part.split_once(':')?;
+        Some(Self {
+            events: events.parse().ok()?,
+            answer: Some(PartOfAnswer {
+                answer: answer.to_owned(),
+                characters: characters.parse().ok()?,
+            }),
+            is_ahead: true,
+        })
+    }
+
+    fn id(&self) -> String {
+        match &self.answer {
+            Some(PartOfAnswer { answer, characters }) if self.is_ahead => {
+                format!("{}:{answer}:{characters}", self.events)
+            }
+            _ => self.events.to_string(),
+        }
+    }
+
+    /// Takes a piece of an answer, and returns what is new of it.
+    fn take(&mut self, delta: &StageDelta) -> StageDelta {
+        let had = self.answer.as_ref().filter(|had| had.answer == delta.answer);
+        let had = had.map_or(0, |had| had.characters);
+        self.is_ahead = had > delta.end();
+        self.answer = Some(PartOfAnswer {
+            answer: delta.answer.clone(),
+            characters: had.max(delta.end()),
+        });
+        delta.after(had)
+    }
+}
+
+/// A piece of an answer that is not stored yet, and has no number.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LivePiece<'a> {
+    job_id: &'a JobId,
+    #[serde(flatten)]
+    fact: Fact,
 }
 
 /// A job's version is the number of its last event.
@@ -165,11 +247,11 @@ fn has_nothing_after(job: &Job, after: u64) -> bool {
     job.status.is_terminal() && after >= job.version
 }
 
-/// A job's events after this number, as they come.
+/// A job's events after what somebody has had, as they come, and pieces of answers before they are events.
 pub(crate) fn stream_of(
     api: Arc<Api>,
     job: JobId,
-    after: u64,
+    had: Had,
 ) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     struct Following {
         log: Log,
@@ -179,15 +261,15 @@ pub(crate) fn stream_of(
     }
 
     let following = Following {
-        log: Log::of(&api, job, after),
+        log: Log::of(&api, job, had),
         until: Instant::now() + api.settings.longest_stream,
         come: VecDeque::from([sse::Event::default().retry(COME_AGAIN)]),
         api,
     };
     let events = stream::unfold(following, |mut following| async move {
         if following.come.is_empty() && !following.log.has_ended {
-            match following.log.next(&following.api, following.until).await {
-                Ok(events) => following.come.extend(events.iter().map(shown)),
+            match following.log.next_shown(&following.api, following.until).await {
+                Ok(events) => following.come.extend(events),
                 // The client comes again, and goes on after what it has had.
                 Err(failure) => tracing::warn!(error = %failure, "a stream of events ended early"),
             }
@@ -198,10 +280,8 @@ pub(crate) fn stream_of(
     Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
 }
 
-fn shown(event: &Event) -> sse::Event {
-    let frame = sse::Event::default()
-        .id(event.number.to_string())
-        .event(event.fact.name());
+fn shown(id: &str, name: &str, event: &impl Serialize) -> sse::Event {
+    let frame = sse::Event::default().id(id).event(name);
     // What can't be written as JSON does not exist here; an empty event says so rather than nothing.
     frame.json_data(event).unwrap_or_default()
 }
@@ -209,38 +289,104 @@ fn shown(event: &Event) -> sse::Event {
 /// A job's events, read in order.
 struct Log {
     job: JobId,
-    /// The number of the last one that was read.
-    after: u64,
-    /// Whether that was the job's last one.
+    had: Had,
+    /// Whether the last event was the job's last one.
     has_ended: bool,
+    /// Whether there may be events that were not read.
+    may_have_more: bool,
     watch: Box<dyn Watch>,
 }
 
 impl Log {
-    fn of(api: &Api, job: JobId, after: u64) -> Self {
+    fn of(api: &Api, job: JobId, had: Had) -> Self {
         Self {
             // Before anything is read: what is stored after that is heard of.
             watch: api.ports.watches.watch(&job),
             job,
-            after,
+            had,
             has_ended: false,
+            may_have_more: true,
         }
     }
 
     /// The next events; none where there were none until then.
     async fn next(&mut self, api: &Api, until: Instant) -> Outcome<Vec<Event>> {
         loop {
-            let events = api.ports.jobs.events(&self.job, self.after, PAGE).await?;
-            if let Some(last) = events.last() {
-                self.after = last.number;
-                self.has_ended = last.fact.is_last();
+            let events = self.read(api).await?;
+            if !events.is_empty() || !self.has_news(until).await {
                 return Ok(events);
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(events);
-            }
-            self.watch.changed(left).await;
         }
+    }
+
+    /// What is to be shown next to somebody who looks on; nothing where there was nothing until then.
+    async fn next_shown(&mut self, api: &Api, until: Instant) -> Outcome<Vec<sse::Event>> {
+        loop {
+            if let Some(piece) = self.unstored() {
+                return Ok(vec![piece]);
+            }
+            if self.may_have_more {
+                let events = self.read(api).await?;
+                if !events.is_empty() {
+                    return Ok(events.into_iter().map(|event| self.show(event)).collect());
+                }
+            }
+            if !self.has_news(until).await {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    async fn read(&mut self, api: &Api) -> Outcome<Vec<Event>> {
+        let events = api.ports.jobs.events(&self.job, self.had.events, PAGE).await?;
+        self.may_have_more = !events.is_empty();
+        if let Some(last) = events.last() {
+            self.has_ended = last.fact.is_last();
+            self.had.events = last.number;
+        }
+        Ok(events)
+    }
+
+    /// Waits for news. False where the time was up before.
+    async fn has_news(&mut self, until: Instant) -> bool {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        self.watch.changed(left).await;
+        self.may_have_more = true;
+        true
+    }
+
+    /// An event, without what is had of it already.
+    fn show(&mut self, mut event: Event) -> sse::Event {
+        self.had.events = event.number;
+        match &mut event.fact {
+            Fact::StageDelta(delta) => *delta = self.had.take(delta),
+            // More of an answer may have been shown than was told when this happened.
+            Fact::JobWaiting { .. } => {}
+            _ => self.had.is_ahead = false,
+        }
+        shown(&self.had.id(), event.fact.name(), &event)
+    }
+
+    /// A piece of an answer that comes right after the last event and was not had.
+    fn unstored(&mut self) -> Option<sse::Event> {
+        let unstored = self.watch.unstored()?;
+        if unstored.after != self.had.events {
+            return None;
+        }
+        let rest = self.had.take(&unstored.delta);
+        if rest.text.is_empty() {
+            return None;
+        }
+        self.had.is_ahead = true;
+        let fact = Fact::StageDelta(rest);
+        let name = fact.name();
+        let piece = LivePiece {
+            job_id: &self.job,
+            fact,
+        };
+        Some(shown(&self.had.id(), name, &piece))
     }
 }

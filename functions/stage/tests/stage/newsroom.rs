@@ -18,12 +18,12 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     cursor::Cursor,
     error::Result,
-    event::{Event, StageDelta},
+    event::{Event, Unstored, Written},
     intake::Lane,
     job::{Job, NewJob},
     model::{ModelAnswer, ModelRequest, StopReason, Usage},
     pipeline::{PipelineCard, PipelineRevision},
-    ports::{Accepted, Bus, Clock, DeltaSink, Jobs, Model, ModelQuota, Objects, Projects, Saved},
+    ports::{Accepted, Bus, Clock, DeltaSink, Followers, Jobs, Model, ModelQuota, Objects, Projects, Saved},
     project::Settings,
     quota::Place,
     time::Timestamp,
@@ -154,11 +154,26 @@ impl Bus for NotedBus {
         Ok(())
     }
 
-    fn delta(&self, _: StageDelta) {}
+    fn delta(&self, _: Written) {}
 
     fn has_followers(&self) -> bool {
         false
     }
+}
+
+/// Nobody looks on.
+#[derive(Default)]
+pub(crate) struct Nobody;
+
+#[async_trait]
+impl Followers for Nobody {
+    async fn has(&self, _: &JobId) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn show(&self, _: &JobId, _: Unstored) {}
+
+    fn tell(&self, _: &[Event]) {}
 }
 
 impl NotedBus {
@@ -250,6 +265,7 @@ impl Newsroom {
             model: self.model.clone(),
             quota,
             bus: self.bus.clone(),
+            followers: Arc::new(Nobody),
             clock: self.clock.clone(),
         };
         Stage::new(ports, catalogue())

@@ -52,11 +52,13 @@ pub(super) fn tell(event: &Event, as_json: bool) -> Result<()> {
         return print(json(event)?);
     }
     let facts = serde_json::to_value(&event.fact).map_err(|error| cannot_print(&error))?;
+    let is_piece = matches!(event.fact, Fact::StageDelta(_));
     let facts: Vec<_> = facts
         .as_object()
         .into_iter()
         .flatten()
-        .filter(|(key, _)| *key != "type")
+        // Of a piece of an answer, its text is what somebody wants to see.
+        .filter(|(key, _)| *key != "type" && (!is_piece || *key == "text"))
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     print(format_args!(
