@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
     operation::{
         get_item::{GetItemInput, GetItemOutput},
         put_item::PutItemInput,
-        query::QueryOutput,
+        query::{QueryInput, QueryOutput},
         transact_write_items::TransactWriteItemsInput,
     },
     types::AttributeValue,
@@ -26,7 +26,7 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use bedrock_diy_aws::clients::Services;
 
 /// Counts the calls of the clients that it was put into.
@@ -43,7 +43,7 @@ pub struct Bill {
     /// Write request units of `DynamoDB`'s tables: one for each begun kilobyte of an item, two in a transaction.
     pub write_units: u64,
     /// Read request units of `DynamoDB`'s tables, halved: two for each begun four kilobytes that were read
-    /// consistently. All reads on an article's way are.
+    /// consistently, one for those that were not.
     pub half_read_units: u64,
     /// Events that were put onto a bus.
     pub events: u64,
@@ -139,6 +139,13 @@ impl Intercept for Meter {
             bill.quota_looks += 1;
             return Ok(());
         }
+        let get = context.input().downcast_ref::<GetItemInput>();
+        let query = context.input().downcast_ref::<QueryInput>();
+        let consistently = get
+            .and_then(GetItemInput::consistent_read)
+            .or_else(|| query?.consistent_read());
+        let consistently = Consistently(consistently == Some(true));
+        config.interceptor_state().store_put(consistently);
         let operation = config.load::<Metadata>().expect("every call has its operation");
         *bill.calls.entry(operation.name().to_owned()).or_default() += 1;
         if let Some(write) = context.input().downcast_ref::<TransactWriteItemsInput>() {
@@ -160,20 +167,30 @@ impl Intercept for Meter {
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(Ok(output)) = context.output_or_error() else {
             return Ok(());
         };
+        // What was asked is gone by now.
+        let consistently = config.load::<Consistently>().is_some_and(|reads| reads.0);
         let mut bill = self.0.lock().unwrap();
         if let Some(got) = output.downcast_ref::<GetItemOutput>() {
-            bill.read(got.item().map_or(0, size));
+            bill.read(got.item().map_or(0, size), consistently);
         }
         if let Some(found) = output.downcast_ref::<QueryOutput>() {
-            bill.read(found.items().iter().map(size).sum());
+            bill.read(found.items().iter().map(size).sum(), consistently);
         }
         Ok(())
     }
+}
+
+/// Whether a call reads consistently.
+#[derive(Debug)]
+struct Consistently(bool);
+
+impl Storable for Consistently {
+    type Storer = StoreReplace<Self>;
 }
 
 type Item = std::collections::HashMap<String, AttributeValue>;
@@ -195,8 +212,9 @@ impl Bill {
         self.stored.insert(key.join(" "), bytes);
     }
 
-    fn read(&mut self, bytes: u64) {
-        self.half_read_units += 2 * bytes.div_ceil(4096).max(1);
+    fn read(&mut self, bytes: u64, consistently: bool) {
+        let halves = if consistently { 2 } else { 1 };
+        self.half_read_units += halves * bytes.div_ceil(4096).max(1);
     }
 
     /// Adds another bill to this one.

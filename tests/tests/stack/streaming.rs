@@ -91,7 +91,7 @@ async fn a_job_s_events_are_streamed_while_it_runs() {
     let project = tokio::task::block_in_place(|| Project::new("streams-events"));
     let function = Function::start(&stack(), "api").await;
     let path = format!("/api/projects/{}/articles", project.id);
-    let article = json!({"text": "The bridge opens."});
+    let article = json!({"text": "CASE-SLOWLY: the bridge opens."});
     let mut submission = gateway_event("POST", &path, &[], &project.token, Some(&article));
     submission["headers"]["accept"] = json!("text/event-stream");
     submission["multiValueHeaders"]["accept"] = json!(["text/event-stream"]);
@@ -99,6 +99,9 @@ async fn a_job_s_events_are_streamed_while_it_runs() {
     let head = answer.head().await;
     assert_eq!(head["statusCode"], 200, "{head}");
     let _ = answer.until("event: job.accepted").await;
+    // The model has not ended: what it has written so far is there.
+    let first = answer.until("event: stage.delta").await;
+    assert!(!first.contains("stage.completed"), "{first}");
     let rest = String::from_utf8(answer.rest().await.unwrap()).unwrap();
     assert!(rest.contains("event: job.succeeded"), "{rest}");
     let at = format!("{}/events", head["headers"]["location"].as_str().unwrap());
@@ -106,6 +109,13 @@ async fn a_job_s_events_are_streamed_while_it_runs() {
     assert_eq!(told["ended"], true, "{told}");
     assert_eq!(
         told["items"].as_array().unwrap().len(),
-        rest.matches("\nid: ").count() + 1
+        first.matches("\nid: ").count() + rest.matches("\nid: ").count() + 1
+    );
+    let pieces = told["items"].as_array().unwrap().iter();
+    let pieces = pieces.filter(|event| event["type"] == "stage.delta");
+    let text: String = pieces.map(|piece| piece["text"].as_str().unwrap()).collect();
+    assert!(
+        text.starts_with("The bridge opens on Monday") && text.ends_with("its last crossing on Sunday."),
+        "{text}"
     );
 }
