@@ -237,14 +237,16 @@ impl Call<'_> {
         self
     }
 
-    /// Sends it, and leaves the answer's body to be read as it comes.
+    /// Sends it: the answer's head, and its body to be read as it comes.
     #[must_use]
-    pub fn listen(self) -> (u16, impl BufRead) {
-        let answer = self.answer();
-        (
-            answer.status().as_u16(),
-            BufReader::new(answer.into_body().into_reader()),
-        )
+    pub fn listen(self) -> (Answer, impl BufRead + Send) {
+        let (parts, body) = self.answer().into_parts();
+        let head = Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: Vec::new(),
+        };
+        (head, BufReader::new(body.into_reader()))
     }
 
     /// Sends it.

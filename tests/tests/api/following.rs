@@ -1,7 +1,11 @@
 //! A job is followed while it runs: by asking again, and as a stream.
 
-use std::io::BufRead;
+use std::{
+    io::{BufRead, Read as _},
+    process::Command,
+};
 
+use bedrock_diy_core::{limits, time::Timestamp};
 use bedrock_diy_model_server::{
     Breakage,
     scripted::{Reply, Rule, Script},
@@ -101,6 +105,24 @@ impl Heard {
         }
     }
 
+    /// Hears so many events of a stream, and no more.
+    fn hear_some(&mut self, stream: impl BufRead, mut events: usize) {
+        let mut frame = String::new();
+        for line in stream.lines() {
+            let line = line.unwrap();
+            if !line.is_empty() {
+                frame.push_str(&line);
+                frame.push('\n');
+                continue;
+            }
+            events -= usize::from(self.hear_frame(&frame));
+            if events == 0 {
+                return;
+            }
+            frame.clear();
+        }
+    }
+
     fn types(&self) -> Vec<&str> {
         let types = self.events.iter().map(|event| event["type"].as_str().unwrap());
         types.filter(|kind| *kind != "stage.delta").collect()
@@ -116,32 +138,40 @@ impl Heard {
     }
 }
 
-/// Listens to a job, and hangs up and comes again whenever `frames` says that so many were enough.
-fn cut_and_resumed(client: &Client, job: &str, mut frames: impl FnMut() -> usize) -> (Heard, usize) {
+/// Submits an article and follows it, so that no stage begins unfollowed: where its job is, and what is told of it.
+fn submitted_and_followed(client: &Client) -> (String, impl BufRead + Send) {
+    let submit = client
+        .call("POST", "/api/projects/news/articles")
+        .header("Accept", STREAM);
+    let (head, stream) = submit.json(&json!({ "text": "The bridge opens." })).listen();
+    let job = head.expect(200).header("location").unwrap();
+    (job, stream)
+}
+
+/// Submits an article and follows it to its end: where its job is, and what was told of it.
+fn heard_whole(client: &Client) -> (String, Heard) {
+    let (job, mut stream) = submitted_and_followed(client);
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("retry: "), "{told}");
+    (job, Heard::of_stream(&told))
+}
+
+/// The same, but it hangs up and comes again after as many events as `random` says; and how often it did.
+fn heard_in_parts(client: &Client, random: &mut StdRng) -> (String, Heard, usize) {
+    let (job, first) = submitted_and_followed(client);
     let (mut heard, mut cuts) = (Heard::default(), 0);
+    heard.hear_some(first, random.random_range(1..=4));
     while !heard.has_ended() {
-        let call = client
+        let again = client
             .call("GET", &format!("{job}/events"))
             .header("Accept", STREAM);
-        let (status, stream) = call.header("Last-Event-ID", &heard.last).listen();
-        assert_eq!(status, 200);
-        let (mut frame, mut left) = (String::new(), frames());
-        for line in stream.lines() {
-            let line = line.unwrap();
-            if !line.is_empty() {
-                frame.push_str(&line);
-                frame.push('\n');
-                continue;
-            }
-            left -= usize::from(heard.hear_frame(&frame));
-            if left == 0 {
-                break;
-            }
-            frame.clear();
-        }
+        let (head, stream) = again.header("Last-Event-ID", &heard.last).listen();
+        assert_eq!(head.status, 200);
+        heard.hear_some(stream, random.random_range(1..=4));
         cuts += 1;
     }
-    (heard, cuts)
+    (job, heard, cuts)
 }
 
 /// A job's events, asked for again and again.
@@ -166,16 +196,14 @@ async fn whoever_asks_and_whoever_listens_hear_the_same() {
     let (_model, _project, served) = served(script, &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
-        let job = submitted(&ada, "The bridge opens.");
+        let (job, mut stream) = submitted_and_followed(&ada);
         let at = format!("{job}/events");
         let (streamed, asked) = std::thread::scope(|scope| {
-            let streamed = scope.spawn(|| ada.call("GET", &at).header("Accept", STREAM).send().expect(200));
             let asked = scope.spawn(|| polled(&ada, &job, 20));
-            (streamed.join().unwrap(), asked.join().unwrap())
+            let mut streamed = String::new();
+            stream.read_to_string(&mut streamed).unwrap();
+            (Heard::of_stream(&streamed), asked.join().unwrap())
         });
-        assert_eq!(streamed.header("content-type").as_deref(), Some(STREAM));
-        assert!(streamed.text().starts_with("retry: "), "{}", streamed.text());
-        let streamed = Heard::of_stream(&streamed.text());
         assert_eq!(streamed, Heard::of(asked));
         let late = polled(&ada, &job, 0);
         let numbers: Vec<_> = late
@@ -245,15 +273,95 @@ async fn an_answer_is_heard_while_it_is_written_wherever_its_stream_is_cut() {
     let (model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
-        let job = submitted(&ada, "The bridge opens.");
-        let mut random = StdRng::seed_from_u64(5);
-        let (heard, cuts) = cut_and_resumed(&ada, &job, || random.random_range(1..=4));
+        let (job, heard, cuts) = heard_in_parts(&ada, &mut StdRng::seed_from_u64(5));
         assert!(cuts > 100, "{cuts} connections");
         assert_eq!(heard.texts(), [answer.trim_end(); 2]);
         let late = Heard::of(polled(&ada, &job, 0));
         assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
     });
     assert_eq!(model.calls(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_are_stored_four_times_a_second_at_most() {
+    let answer = "The bridge opens. ".repeat(60);
+    let reply = Reply::text(answer.trim_end()).chunks(300).latency(10, 5.0);
+    let (_model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let (_, heard) = heard_whole(&ada);
+        assert_eq!(heard.texts(), [answer.trim_end(); 2]);
+        for (answer, _) in &heard.answers {
+            let stored = heard.events.iter().filter(|event| event["answer"] == **answer);
+            let at: Vec<Timestamp> = stored
+                .map(|event| event["at"].as_str().unwrap().parse().unwrap())
+                .collect();
+            // The rest is stored with the answer's end, whenever that is.
+            let pauses = at.windows(2).take(at.len().saturating_sub(2));
+            for pause in pauses {
+                assert!(pause[1].millis() - pause[0].millis() >= 249, "{at:?}");
+            }
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_long_answer_the_beginning_is_told_in_small_pieces() {
+    let answer = "Die Brücke öffnet. 다리가 열린다. ".repeat(8_000);
+    let reply = Reply::text(answer.trim_end());
+    let (_model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let (job, heard) = heard_whole(&ada);
+        let told = &answer[..answer.floor_char_boundary(limits::TOLD_BYTES)];
+        assert!(
+            heard.texts() == [told; 2],
+            "{:?}",
+            heard.texts().iter().map(|text| text.len()).collect::<Vec<_>>()
+        );
+        let events = polled(&ada, &job, 0);
+        for event in events.iter().filter(|event| event["type"] == "stage.delta") {
+            assert!(event["text"].as_str().unwrap().len() <= limits::DELTA_BYTES);
+        }
+        let completed = events
+            .iter()
+            .find(|event| event["type"] == "stage.completed")
+            .unwrap();
+        assert_eq!(
+            completed["output"]["size"],
+            answer.trim_end().len(),
+            "all of it lies where it says"
+        );
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_hears_what_everybody_hears() {
+    let reply = Reply::text("The bridge opens on Monday.").latency(50, 20.0);
+    let (_model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let authorization = format!("Authorization: Bearer {}", served.token);
+        let curl = Command::new("curl")
+            .args(["--silent", "--show-error", "--no-buffer", "--fail"])
+            .args([
+                "--header",
+                &authorization,
+                "--header",
+                "Accept: text/event-stream",
+            ])
+            .args(["--header", "Content-Type: application/json"])
+            .args(["--data", r#"{"text": "The bridge opens."}"#])
+            .arg(format!("{}/api/projects/news/articles", served.url()))
+            .output()
+            .unwrap();
+        assert!(curl.status.success(), "{}", String::from_utf8_lossy(&curl.stderr));
+        let heard = Heard::of_stream(&String::from_utf8(curl.stdout).unwrap());
+        let job = format!("/api/jobs/{}", heard.events[0]["jobId"].as_str().unwrap());
+        let late = Heard::of(polled(&ada, &job, 0));
+        assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+        assert_eq!(heard.texts(), ["The bridge opens on Monday."; 2]);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,8 +388,7 @@ async fn another_try_s_answer_is_another_one() {
     let (_model, _project, served) = served(script, &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
-        let job = submitted(&ada, "The bridge opens.");
-        let (heard, _) = cut_and_resumed(&ada, &job, || usize::MAX);
+        let (_, heard) = heard_whole(&ada);
         assert!(heard.types().contains(&"stage.retrying"), "{heard:?}");
         let texts = heard.texts();
         assert_eq!(texts[1..], ["A fine answer."; 2], "{texts:?}");
