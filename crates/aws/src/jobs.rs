@@ -55,7 +55,8 @@ impl DynamoJobs {
         }
     }
 
-    fn key(job: &JobId, item: impl Into<String>) -> Item {
+    /// The key of one of a job's items.
+    pub(crate) fn key(job: &JobId, item: impl Into<String>) -> Item {
         Item::from([
             ("jobId".to_owned(), text(job.as_str())),
             ("item".to_owned(), text(item)),

@@ -10,13 +10,13 @@ use bedrock_diy_core::{
     error::Result,
     event::{Event, Unstored},
     ports::{Clock, Followers, Watch, Watches},
-    time::Timestamp,
 };
 use tokio::time::Instant;
 
 use crate::{
     config::Config,
-    dynamo::{EXPIRY, Item, number, text},
+    dynamo::{EXPIRY, number},
+    jobs::DynamoJobs,
     storage::failure,
 };
 
@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const FOLLOWED: &str = "FOLLOWED";
 
 /// How long a mark says that a job is followed, and how often whoever follows it makes a new one.
-const MARKED_FOR: Duration = Duration::from_mins(1);
+const MARKED_FOR_MILLIS: i64 = 60_000;
 const MARK_EVERY: Duration = Duration::from_secs(20);
 
 /// Looks at the jobs' table, and leaves marks in it.
@@ -50,19 +50,10 @@ impl DynamoWatches {
         }
     }
 
-    fn key(job: &JobId) -> Item {
-        Item::from([
-            ("jobId".to_owned(), text(job.as_str())),
-            ("item".to_owned(), text(FOLLOWED)),
-        ])
-    }
-
     /// Marks a job as followed: its answers are told while they are written.
     async fn mark(&self, job: &JobId) -> Result<()> {
-        let until = Timestamp::from_millis(
-            self.clock.now().millis() + i64::try_from(MARKED_FOR.as_millis()).unwrap_or(0),
-        );
-        let mut item = Self::key(job);
+        let until = self.clock.now().plus_millis(MARKED_FOR_MILLIS);
+        let mut item = DynamoJobs::key(job, FOLLOWED);
         item.insert("until".to_owned(), number(until.millis()));
         item.insert(EXPIRY.to_owned(), number(until.millis() / 1_000));
         let put = self
@@ -90,7 +81,7 @@ impl Watches for DynamoWatches {
 impl Followers for DynamoWatches {
     async fn has(&self, job: &JobId) -> Result<bool> {
         let get = self.client.get_item().table_name(&self.table);
-        let got = get.set_key(Some(Self::key(job))).send().await;
+        let got = get.set_key(Some(DynamoJobs::key(job, FOLLOWED))).send().await;
         let got = got.map_err(|error| failure("looking whether a job is followed", &error))?;
         let until = got
             .item()
