@@ -141,9 +141,9 @@ impl Machine {
         let close = Arc::new(CloseJob(finish.clone()));
         let (plan, finish): (Arc<dyn TaskHandler>, Arc<dyn TaskHandler>) =
             (Arc::new(Handler(plan)), Arc::new(Handler(finish)));
-        // Twice as many jobs as calls: while one job's output goes to the disk, another asks the model.
-        // Not more: a stage's time runs while it waits for its turn, which here is about one call.
-        let at_once = concurrency * 2;
+        // Four times as many jobs as calls: while outputs of some go to the disk, others ask the model. A stage then
+        // waits for its turn as long as about three calls take; where that is longer than its time, it comes back.
+        let at_once = concurrency * 4;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let engines = threads.min(ENGINES).min(at_once);
         let engine = |number| {
