@@ -13,7 +13,7 @@ use ureq::{
     http::{Request, Response},
 };
 
-use crate::{Program, Project};
+use crate::{Program, Project, Socket};
 
 /// A server that runs until it is dropped.
 pub struct Served {
@@ -125,6 +125,18 @@ impl Served {
         self.somebody(name, role)
     }
 
+    /// Where connections that stay open are opened.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        format!("{}/socket", self.url().replace("http://", "ws://"))
+    }
+
+    /// The owner's connection.
+    #[must_use]
+    pub fn socket(&self) -> Socket {
+        self.owner().socket(&self.socket_url())
+    }
+
     /// The server's process id.
     #[must_use]
     pub fn process_id(&self) -> u32 {
@@ -159,6 +171,12 @@ impl Client {
             token: token.map(str::to_owned),
             ..self.clone()
         }
+    }
+
+    /// A connection that stays open, at this address.
+    #[must_use]
+    pub fn socket(&self, at: &str) -> Socket {
+        Socket::open(at, self.token.as_deref())
     }
 
     /// A request.

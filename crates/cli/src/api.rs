@@ -30,6 +30,7 @@ use tokio::{net::TcpListener, sync::watch, time};
 use crate::{
     arguments::{Listening, TokenAlgorithm},
     machine::Machine,
+    sockets::Sockets,
 };
 
 /// How long requests that have begun have to come to their end, when the program is stopped.
@@ -40,6 +41,7 @@ pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     router: Router,
+    sockets: Arc<Sockets>,
 }
 
 impl Listener {
@@ -57,11 +59,13 @@ impl Listener {
         };
         let uploads = LocalUploads::new(rand::random());
         let ports = ports(machine, model, uploads.clone());
-        let api = Api::new(ports, machine.catalogue.clone(), settings).router(identity);
+        let sockets = Sockets::new(ports.clone(), machine.bus.clone());
+        let api = Arc::new(Api::new(ports, machine.catalogue.clone(), settings));
         let router = Router::new()
             .route("/uploads/{ticket}", put(receive))
             .with_state((machine.clone(), uploads))
-            .merge(api);
+            .merge(sockets.clone().router(api.clone(), identity.clone()))
+            .merge(api.router(identity));
         let wanted = listening.listen;
         let taken = |error: std::io::Error| {
             Failure::new(
@@ -75,6 +79,7 @@ impl Listener {
             socket: listener,
             address,
             router,
+            sockets,
         })
     }
 
@@ -90,8 +95,10 @@ impl Listener {
         let socket = self.socket.tap_io(|connection| {
             let _ = connection.set_nodelay(true);
         });
+        let sockets = self.sockets;
         let serving = axum::serve(socket, self.router).with_graceful_shutdown(async move {
             let _ = stop.wait_for(|stop| *stop).await;
+            sockets.close();
         });
         tokio::select! {
             served = async { serving.await } => served,

@@ -18,5 +18,6 @@ pub mod project_files;
 pub mod push;
 mod remote;
 pub mod results;
+mod sockets;
 mod terminal;
 mod text;

@@ -17,6 +17,7 @@ pub mod delimit;
 pub mod error;
 pub mod event;
 pub mod fault;
+pub mod follow;
 pub mod history;
 pub mod hook;
 pub mod ids;

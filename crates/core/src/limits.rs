@@ -102,3 +102,10 @@ pub const DELTA_BYTES: usize = 4 * 1_024;
 
 /// How much of an answer is told while it is written, in bytes. What is longer is read where it lies.
 pub const TOLD_BYTES: usize = 128 * 1_024;
+
+/// What is new of a job and goes into one message, in bytes: with all around it, it stays below the 32 kB of a frame of API
+/// Gateway's `WebSocket` APIs (Amazon API Gateway quotas, 2026-11). A single event is always shorter.
+pub const PUSH_BYTES: usize = 30 * 1_024;
+
+/// How much a connection that stays open may follow at once.
+pub const FOLLOWS: usize = 100;

@@ -8,6 +8,7 @@
 
 mod clock;
 mod downloads;
+mod follows;
 mod history;
 mod hooks;
 mod identity;
@@ -22,6 +23,7 @@ mod watches;
 
 pub use clock::Clock;
 pub use downloads::{Download, Downloads};
+pub use follows::{Following, Follows};
 pub use history::History;
 pub use hooks::{Hooks, SecretName, Secrets};
 pub use identity::Identity;

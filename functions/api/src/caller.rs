@@ -10,7 +10,7 @@ use axum::{
 };
 use bedrock_diy_core::{
     Code, Failure,
-    access::{Caller, Refused},
+    access::{self, Caller, Refused},
     ports::Identity,
 };
 
@@ -46,26 +46,16 @@ pub(crate) async fn identify(
 }
 
 async fn caller(identity: &dyn Identity, request: &Parts) -> Result<Caller, Problem> {
-    identity
-        .caller(bearer(request)?)
-        .await
-        .map_err(|refused| match refused {
-            Refused::Invalid(why) => Problem::unauthorized(format!("{why}.")),
-            Refused::Unavailable(why) => Failure::new(Code::StorageUnavailable, why).into(),
-        })
-}
-
-/// The bearer token of a request (RFC 6750, section 2.1). Fails with 401.
-fn bearer(request: &Parts) -> Result<&str, Problem> {
-    let said = request.headers.get(header::AUTHORIZATION).ok_or_else(nobody)?;
-    let said = said.to_str().map_err(|_| nobody())?;
-    let (scheme, token) = said.split_once(' ').ok_or_else(nobody)?;
-    let token = token.trim();
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
-        Ok(token)
-    } else {
-        Err(nobody())
-    }
+    let said = request.headers.get(header::AUTHORIZATION);
+    let said = said.map(|said| said.to_str().unwrap_or_default());
+    let known = match access::bearer(said, None) {
+        Ok(token) => identity.caller(token).await,
+        Err(refused) => Err(refused),
+    };
+    known.map_err(|refused| match refused {
+        Refused::Invalid(why) => Problem::unauthorized(format!("{why}.")),
+        Refused::Unavailable(why) => Failure::new(Code::StorageUnavailable, why).into(),
+    })
 }
 
 fn nobody() -> Problem {

@@ -6,18 +6,21 @@
 //! A request passes, from the outside in: its id, log line and problem document ([`requests`]); limits on
 //! where it may come from (CORS); who asks ([`caller`]); then its route ([`routes`]).
 
+mod asyncapi;
 mod body;
 mod caller;
 mod conditions;
 mod documents;
 mod ended;
 mod event_schemas;
+mod following;
 mod openapi;
 mod page;
 mod problem;
 mod queries;
 mod requests;
 mod routes;
+mod socket;
 mod verbs;
 
 use std::{sync::Arc, time::Duration};
@@ -29,7 +32,7 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     error::Result,
     ports::{
-        Bus, Clock, Downloads, Executions, History, Hooks, Identity, JobIndex, Jobs, Model, Objects,
+        Bus, Clock, Downloads, Executions, Follows, History, Hooks, Identity, JobIndex, Jobs, Model, Objects,
         Projects, Queue, Secrets, Uploads, Watches,
     },
     project::Project,
@@ -45,7 +48,13 @@ use tower_http::{
 };
 
 use crate::problem::Problem;
-pub use crate::{event_schemas::event_schemas, openapi::openapi};
+pub use crate::{
+    asyncapi::asyncapi,
+    event_schemas::event_schemas,
+    following::Log,
+    openapi::openapi,
+    socket::{MESSAGE_BYTES, Socket},
+};
 
 /// What the API needs of the world.
 #[derive(Clone)]
@@ -131,7 +140,7 @@ impl Api {
     }
 
     /// Everything, for whom this knows.
-    pub fn router(self, identity: Arc<dyn Identity>) -> Router {
+    pub fn router(self: Arc<Self>, identity: Arc<dyn Identity>) -> Router {
         let document = openapi();
         let known = queries::Known::of(&document);
         let closed =
@@ -145,9 +154,15 @@ impl Api {
             .layer(CatchPanicLayer::custom(requests::died))
             .layer(option_layer(self.cors()))
             .layer(middleware::from_fn(requests::attend))
-            .with_state(Arc::new(self));
+            .with_state(self);
         // Actions are turned into segments before the router looks at the path.
         Router::new().fallback_service(MapRequestLayer::new(verbs::inward).layer(inner))
+    }
+
+    /// The same for those who keep a connection open; what they follow is told over `follows`.
+    #[must_use]
+    pub fn socket(self: Arc<Self>, follows: Arc<dyn Follows>) -> Socket {
+        Socket { api: self, follows }
     }
 
     /// What browsers are told of pages of other origins; nothing where no other origin may ask.

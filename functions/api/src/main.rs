@@ -34,6 +34,6 @@ async fn main() -> Result<(), Error> {
         ..OidcConfig::new(config.issuer, "")
     };
     let identity = Arc::new(Oidc::new(issuer, deployment.clock())?);
-    let api = Api::new(ports, deployment.catalogue()?, settings);
+    let api = Arc::new(Api::new(ports, deployment.catalogue()?, settings));
     serve(api.router(identity)).await
 }

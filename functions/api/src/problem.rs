@@ -217,9 +217,9 @@ impl Problem {
         self.code
     }
 
-    /// The whole response to this request.
-    pub(crate) fn response(&self, instance: &str, request_id: &str) -> Response {
-        let document = ProblemDocument {
+    /// Its document, for this request.
+    pub(crate) fn document<'a>(&'a self, instance: &'a str, request_id: &'a str) -> ProblemDocument<'a> {
+        ProblemDocument {
             kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -236,7 +236,12 @@ impl Problem {
                     detail: &fault.detail,
                 })
                 .collect(),
-        };
+        }
+    }
+
+    /// The whole response to this request.
+    pub(crate) fn response(&self, instance: &str, request_id: &str) -> Response {
+        let document = self.document(instance, request_id);
         // Strings and numbers can always be written as JSON.
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(Body::from(body));

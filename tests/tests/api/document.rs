@@ -1,11 +1,12 @@
-//! The `OpenAPI` document and the events' schemas: made from the code, committed, and kept.
+//! The `OpenAPI` and `AsyncAPI` documents and the events' schemas: made from the code, committed, and kept.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// Written anew where `UPDATE_EXPECT` is set, as other expectations are.
 #[test]
-fn the_committed_document_is_what_the_code_says() {
+fn the_committed_documents_are_what_the_code_says() {
     is_committed("openapi.json", &bedrock_diy_api::openapi());
+    is_committed("asyncapi.json", &bedrock_diy_api::asyncapi());
 }
 
 #[test]

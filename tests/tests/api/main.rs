@@ -14,6 +14,7 @@ mod exporting;
 mod following;
 mod hooks;
 mod schemas;
+mod sockets;
 mod submitting;
 mod trying;
 mod walk;

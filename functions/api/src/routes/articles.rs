@@ -13,6 +13,7 @@ use bedrock_diy_core::{
     article::{self, Article, ArticleMeta, Bucket, ObjectRef, SubmittedPart},
     commands,
     fault::Fault,
+    follow::Had,
     hook::TextType,
     intake::{Lane, Submission},
     job::Job,
@@ -34,7 +35,7 @@ use crate::{
     problem::Problem,
     routes::{
         At,
-        events::{Had, StreamedEvent, stream_of, wants_stream},
+        events::{StreamedEvent, stream_of, wants_stream},
         located,
         projects::ProjectPath,
     },
@@ -92,7 +93,7 @@ async fn submit(
     let taken = api.submit(&caller, at.project_id, new, key).await?;
     if streams {
         let place = [(header::LOCATION, located(&place(&taken.job.job_id)))];
-        return Ok((place, stream_of(api, taken.job.job_id, Had::events(0))).into_response());
+        return Ok((place, stream_of(&api, taken.job.job_id, Had::up_to(0))).into_response());
     }
     Ok(accepted(taken.job, taken.is_replay).into_response())
 }

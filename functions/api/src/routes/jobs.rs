@@ -14,7 +14,7 @@ use bedrock_diy_core::{
     intake::Lane,
     job::{Job, JobStatus},
     pipeline::PipelineRevision,
-    ports::JobFilter,
+    ports::{JobFilter, Jobs},
     time::Timestamp,
 };
 use serde::Deserialize;
@@ -165,11 +165,8 @@ async fn cancel(
     At(at): At<JobPath>,
 ) -> Result<Response, Problem> {
     let job = api.job(&caller, &at.job_id, Action::Write).await?;
-    let ports = &api.ports;
-    let with: (&dyn bedrock_diy_core::ports::Jobs, _, _, _) =
-        (&*ports.jobs, &*ports.executions, &*ports.bus, &*ports.clock);
-    let job = commands::cancel(with, job, &caller.subject).await?;
-    let stages = ports.jobs.stages(&job.job_id).await?;
+    let job = api.cancel(&caller, job).await?;
+    let stages = api.ports.jobs.stages(&job.job_id).await?;
     let tag = [(header::ETAG, etag(job.version))];
     Ok((tag, Json(JobDocument::of(job, &stages))).into_response())
 }
@@ -234,6 +231,13 @@ impl Api {
         let job = self.ports.jobs.read(id).await?.ok_or_else(|| unknown(id))?;
         self.may(caller, id, &job.project_id, action).await?;
         Ok(job)
+    }
+
+    /// Cancels a job, as this caller.
+    pub(crate) async fn cancel(&self, caller: &Caller, job: Job) -> Result<Job, Problem> {
+        let ports = &self.ports;
+        let with: (&dyn Jobs, _, _, _) = (&*ports.jobs, &*ports.executions, &*ports.bus, &*ports.clock);
+        Ok(commands::cancel(with, job, &caller.subject).await?)
     }
 
     /// Whether the caller may do this in the project of this job. Fails with 404 where they may not know of it.

@@ -1,0 +1,374 @@
+//! Connections that stay open, on one machine: each is a task, and so is each thing that it follows.
+//!
+//! What a slow client has not taken waits in its own tasks: neither jobs nor other clients wait with it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    extract::{
+        Query, State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket, close_code},
+    },
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use bedrock_diy_api::{Api, Log, MESSAGE_BYTES, Ports, Socket};
+use bedrock_diy_core::{
+    BatchId, JobId, ProjectId,
+    access::{self, Caller, Refused},
+    error::Result,
+    event::{Event, Fact},
+    follow::{ConnectionId, Had, Topic, pushes},
+    limits,
+    ports::{Following, Follows, Identity, Jobs},
+};
+use bedrock_diy_embedded::EmbeddedBus;
+use serde::Deserialize;
+use tokio::{
+    sync::{broadcast, mpsc},
+    task::AbortHandle,
+    time::{Instant, interval, sleep, timeout},
+};
+
+/// Where connections are opened.
+pub(crate) const PATH: &str = "/socket";
+
+/// A client that does not take a message within this is gone, or as good as that.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So often a client is asked whether it is there; one that says nothing for three times as long is gone.
+const PING: Duration = Duration::from_secs(30);
+
+/// A connection ends after this, as API Gateway's do (Amazon API Gateway quotas, 2026-11): who may ask is asked anew.
+const LONGEST: Duration = Duration::from_hours(2);
+
+/// Messages that wait for a client; whoever has more for it waits.
+const WAITING: usize = 8;
+
+/// Memory that a connection sets aside for what it reads.
+const READ_BUFFER: usize = 4 * 1_024;
+
+/// After storage was away, it is read again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The connections of this process.
+pub(crate) struct Sockets {
+    ports: Ports,
+    bus: EmbeddedBus,
+    open: Mutex<HashMap<ConnectionId, Connection>>,
+}
+
+struct Connection {
+    outbox: mpsc::Sender<Out>,
+    followed: HashMap<Topic, AbortHandle>,
+}
+
+/// What goes out over a connection.
+enum Out {
+    Message(String),
+    /// The client has missed something: it has to come again.
+    Missed,
+}
+
+/// What a request for a connection goes by.
+#[derive(Clone)]
+struct Door {
+    socket: Arc<Socket>,
+    sockets: Arc<Sockets>,
+    identity: Arc<dyn Identity>,
+}
+
+impl Sockets {
+    /// None yet.
+    pub(crate) fn new(ports: Ports, bus: EmbeddedBus) -> Arc<Self> {
+        Arc::new(Self {
+            ports,
+            bus,
+            open: Mutex::default(),
+        })
+    }
+
+    /// The route on which this API's connections are opened, by whom this knows.
+    pub(crate) fn router(self: Arc<Self>, api: Arc<Api>, identity: Arc<dyn Identity>) -> Router {
+        let door = Door {
+            socket: Arc::new(api.socket(self.clone())),
+            sockets: self,
+            identity,
+        };
+        Router::new().route(PATH, any(open)).with_state(door)
+    }
+
+    /// Closes all of them.
+    pub(crate) fn close(&self) {
+        for (_, connection) in self.open().drain() {
+            connection.end();
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<ConnectionId, Connection>> {
+        // A panic leaves a map that is as good as before.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    fn end(self) {
+        for task in self.followed.values() {
+            task.abort();
+        }
+    }
+}
+
+/// What the address of a connection may say.
+#[derive(Deserialize)]
+struct Shown {
+    access_token: Option<String>,
+}
+
+async fn open(
+    State(door): State<Door>,
+    headers: HeaderMap,
+    Query(shown): Query<Shown>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let caller = match caller(&*door.identity, &headers, &shown).await {
+        Ok(caller) => caller,
+        Err(refused) => return refuse(&refused),
+    };
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(MESSAGE_BYTES)
+        .max_frame_size(MESSAGE_BYTES)
+        .on_upgrade(move |socket| attend(door, caller, socket))
+}
+
+async fn caller(
+    identity: &dyn Identity,
+    headers: &HeaderMap,
+    shown: &Shown,
+) -> std::result::Result<Caller, Refused> {
+    let said = headers.get(header::AUTHORIZATION);
+    let said = said.map(|said| said.to_str().unwrap_or_default());
+    identity
+        .caller(access::bearer(said, shown.access_token.as_deref())?)
+        .await
+}
+
+fn refuse(refused: &Refused) -> Response {
+    let status = match refused {
+        Refused::Invalid(_) => StatusCode::UNAUTHORIZED,
+        Refused::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, format!("{refused}.\n")).into_response()
+}
+
+/// Attends to a connection until it ends.
+async fn attend(door: Door, caller: Caller, mut socket: WebSocket) {
+    let id = ConnectionId::new(format!("{:032x}", rand::random::<u128>()));
+    let (outbox, mut out) = mpsc::channel(WAITING);
+    let connection = Connection {
+        outbox,
+        followed: HashMap::new(),
+    };
+    door.sockets.open().insert(id.clone(), connection);
+    let until = Instant::now() + LONGEST;
+    let mut heard = Instant::now();
+    let mut pings = interval(PING);
+    let farewell = loop {
+        tokio::select! {
+            message = socket.recv() => {
+                heard = Instant::now();
+                match message {
+                    Some(Ok(Message::Text(text))) => {
+                        let reply = door.socket.take(&id, &caller, &text).await;
+                        if !send(&mut socket, Message::text(reply)).await {
+                            break None;
+                        }
+                    }
+                    Some(Ok(Message::Binary(_))) => break Some((close_code::UNSUPPORTED, "send text")),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
+                }
+            }
+            message = out.recv() => match message {
+                Some(Out::Message(text)) => if !send(&mut socket, Message::text(text)).await {
+                    break None;
+                },
+                Some(Out::Missed) => break Some((close_code::AGAIN, "you were too slow: come again")),
+                None => break Some((close_code::AWAY, "the server is being stopped: come again")),
+            },
+            now = pings.tick() => {
+                if now >= until {
+                    break Some((close_code::AWAY, "two hours have gone by: come again"));
+                }
+                if now.duration_since(heard) > 3 * PING || !send(&mut socket, Message::Ping(bytes::Bytes::new())).await {
+                    break None;
+                }
+            }
+        }
+    };
+    if let Some(connection) = door.sockets.open().remove(&id) {
+        connection.end();
+    }
+    if let Some((code, reason)) = farewell {
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        send(&mut socket, Message::Close(Some(frame))).await;
+    }
+}
+
+/// Whether a message was taken.
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(timeout(PATIENCE, socket.send(message)).await, Ok(Ok(())))
+}
+
+#[async_trait]
+impl Follows for Sockets {
+    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Had) -> Result<Following> {
+        let mut open = self.open();
+        let Some(connection) = open.get_mut(connection) else {
+            // It is gone: there is nobody to be told.
+            return Ok(Following::Told);
+        };
+        if !connection.followed.contains_key(topic) {
+            connection.followed.retain(|_, task| !task.is_finished());
+            if connection.followed.len() >= limits::FOLLOWS {
+                return Ok(Following::TooMany);
+            }
+        }
+        let outbox = connection.outbox.clone();
+        let task = match topic {
+            Topic::Job(job) => {
+                let log = Log::of(&self.ports, job.clone(), had);
+                tokio::spawn(tell_of_job(log, job.clone(), outbox))
+            }
+            Topic::Batch(project, batch) => {
+                let of = Of::new(&self.ports, project, Some(batch));
+                tokio::spawn(tell_of_jobs(self.bus.follow_events(), of, outbox))
+            }
+            Topic::Project(project) => {
+                let of = Of::new(&self.ports, project, None);
+                tokio::spawn(tell_of_jobs(self.bus.follow_events(), of, outbox))
+            }
+        };
+        if let Some(before) = connection.followed.insert(topic.clone(), task.abort_handle()) {
+            before.abort();
+        }
+        Ok(Following::Told)
+    }
+
+    async fn unfollow(&self, connection: &ConnectionId, topic: &Topic) -> Result<()> {
+        let mut open = self.open();
+        let followed = open
+            .get_mut(connection)
+            .and_then(|connection| connection.followed.remove(topic));
+        if let Some(task) = followed {
+            task.abort();
+        }
+        Ok(())
+    }
+}
+
+/// Tells what happens to a job, until it has ended or nobody is there any more.
+async fn tell_of_job(mut log: Log, job: JobId, outbox: mpsc::Sender<Out>) {
+    while !log.has_ended() {
+        let far = Instant::now() + LONGEST;
+        let shown = match log.next_shown(far).await {
+            Ok(shown) => shown,
+            Err(failure) => {
+                tracing::warn!(job_id = %job, error = %failure, "what happened to a job can't be told yet");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        for message in pushes(&job, &shown) {
+            if outbox.send(Out::Message(message)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Tells what happens to many jobs.
+async fn tell_of_jobs(mut events: broadcast::Receiver<Arc<Event>>, mut of: Of, outbox: mpsc::Sender<Out>) {
+    loop {
+        let out = match events.recv().await {
+            Ok(event) if of.is_one(&event).await => {
+                let mut had = Had::up_to(event.number - 1);
+                let shown = had.take(Event::clone(&event));
+                pushes(&event.job_id, &[shown])
+            }
+            Ok(_) => continue,
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                // Nobody is told less without knowing it.
+                let _ = outbox.send(Out::Missed).await;
+                return;
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        for message in out {
+            if outbox.send(Out::Message(message)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Which jobs are meant.
+struct Of {
+    project: ProjectId,
+    batch: Option<BatchId>,
+    /// Of jobs that run, whether they are of the batch.
+    known: HashMap<JobId, bool>,
+    jobs: Arc<dyn Jobs>,
+}
+
+impl Of {
+    fn new(ports: &Ports, project: &ProjectId, batch: Option<&BatchId>) -> Self {
+        Self {
+            project: project.clone(),
+            batch: batch.cloned(),
+            known: HashMap::new(),
+            jobs: Arc::clone(&ports.jobs),
+        }
+    }
+
+    async fn is_one(&mut self, event: &Event) -> bool {
+        if event.project_id != self.project || !event.fact.is_for_the_bus() {
+            return false;
+        }
+        let Some(batch) = &self.batch else { return true };
+        let known = match &event.fact {
+            Fact::JobAccepted { batch: its, .. } => Some(its == batch),
+            _ => self.known.get(&event.job_id).copied(),
+        };
+        let is_one = match known {
+            Some(known) => known,
+            None => loop {
+                match self.jobs.read(&event.job_id).await {
+                    Ok(job) => break job.is_some_and(|job| job.batch == *batch),
+                    Err(failure) => {
+                        tracing::warn!(job_id = %event.job_id, error = %failure, "what happened to a job can't be told yet");
+                        sleep(PAUSE).await;
+                    }
+                }
+            },
+        };
+        if event.fact.is_last() {
+            self.known.remove(&event.job_id);
+        } else {
+            self.known.insert(event.job_id.clone(), is_one);
+        }
+        is_one
+    }
+}

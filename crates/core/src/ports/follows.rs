@@ -1,0 +1,29 @@
+use async_trait::async_trait;
+
+use crate::{
+    error::Result,
+    follow::{ConnectionId, Had, Topic},
+};
+
+/// What connections that stay open follow.
+#[async_trait]
+pub trait Follows: Send + Sync {
+    /// Has a connection told what happens to a topic: of a job everything after `had`, of a batch or project everything
+    /// from now on. Replaces what it was told of the same topic before.
+    ///
+    /// MUST tell each event of a job once and in order, and no character of an answer twice or not at all, for as long
+    /// as the connection is there. MUST NOT tell of other topics later because of a connection that is slow.
+    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Had) -> Result<Following>;
+
+    /// Has a connection told no more of a topic. MUST succeed where it is told nothing of it.
+    async fn unfollow(&self, connection: &ConnectionId, topic: &Topic) -> Result<()>;
+}
+
+/// What became of following.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Following {
+    /// The connection is told from now on.
+    Told,
+    /// It follows as much as it may: [`crate::limits::FOLLOWS`].
+    TooMany,
+}
