@@ -12,12 +12,14 @@ What is added stands in for AWS on the local side; the template is never changed
 - x-amazon-apigateway-gateway-responses of an API's definition becomes gateway responses of the API.
 - An answer that a function streams is handed on whole when it has ended: its head and its bytes. (That it comes
   piece by piece is tested at the function itself.)
+- The gateway's addresses that functions are told of (https://{api}.execute-api.…) become the local gateway's.
 - A MaximumConcurrency that comes from a parameter arrives as text, and becomes the number that ministack compares.
 """
 
 import base64
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -101,6 +103,24 @@ def with_number(handler, *path):
     return mended
 
 
+GATEWAY = re.compile(r"https://([a-z0-9]+)\.execute-api\.[^/]+/")
+
+
+def with_local_gateway(handler):
+    """A function is told of the gateway that is there."""
+    here = f"{os.environ.get('AWS_ENDPOINT_URL', '')}/_aws/execute-api/"
+
+    def mended(*arguments):
+        for argument in arguments:
+            environment = argument.get("Environment") if isinstance(argument, dict) else None
+            variables = (environment or {}).get("Variables") or {}
+            for name, value in variables.items():
+                variables[name] = GATEWAY.sub(lambda found: f"{here}{found[1]}/", value)
+        return handler(*arguments)
+
+    return mended
+
+
 def with_gateway_responses(import_schemes):
     """An API's definition is imported with what the gateway answers by itself."""
 
@@ -162,6 +182,9 @@ HANDLERS["AWS::Events::Archive"] = {
     "update": update_archive,
     "delete": delete_archive,
 }
+FUNCTION = HANDLERS["AWS::Lambda::Function"]
+for verb in ["create", "update"]:
+    FUNCTION[verb] = with_local_gateway(FUNCTION[verb])
 MAPPING = HANDLERS["AWS::Lambda::EventSourceMapping"]
 for verb in ["create", "update"]:
     MAPPING[verb] = with_number(MAPPING[verb], "ScalingConfig", "MaximumConcurrency")

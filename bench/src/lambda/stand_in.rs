@@ -137,6 +137,7 @@ impl StandIn {
             ("STAGE_MEMO_TABLE", &tables.stage_memo),
             ("MODEL_QUOTA_TABLE", &tables.model_quota),
             ("WEBHOOKS_TABLE", &tables.webhooks),
+            ("CONNECTIONS_TABLE", &tables.connections),
             ("PROMPTS_BUCKET", &buckets.prompts),
             ("ARTICLES_BUCKET", &buckets.articles),
             ("RESULTS_BUCKET", &buckets.results),
@@ -154,6 +155,10 @@ impl StandIn {
             (
                 "STATE_MACHINE_ARN",
                 "arn:aws:states:us-east-1:123456789012:stateMachine:article",
+            ),
+            (
+                "SOCKET_ENDPOINT",
+                "https://bench.execute-api.us-east-1.amazonaws.com/v1",
             ),
             ("DEFAULT_MODEL", MODEL),
             ("MAX_RECEIVES", "5"),
@@ -183,6 +188,7 @@ pub(crate) fn config() -> Config {
             stage_memo: named("BedrockDiyStageMemo-bench"),
             model_quota: named("BedrockDiyModelQuota-bench"),
             webhooks: named("BedrockDiyWebhooks-bench"),
+            connections: named("BedrockDiyConnections-bench"),
         },
         buckets: Buckets {
             prompts: named("bedrock-diy-prompts-123456789012-us-east-1-bench"),

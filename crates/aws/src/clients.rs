@@ -48,7 +48,7 @@ use aws_sdk_bedrockruntime::{
 
 pub use self::credentials::credentials_found;
 #[cfg(feature = "services")]
-pub use self::services::{Services, local_services, services};
+pub use self::services::{Services, gateway_of_lambda, local_gateway, local_services, services};
 
 /// Where Bedrock Runtime is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,8 @@ pub struct Tables {
     pub model_quota: String,
     /// `WEBHOOKS_TABLE`: inbound hooks, by `projectId` and `webhookId`.
     pub webhooks: String,
+    /// `CONNECTIONS_TABLE`: what `WebSocket` connections follow, by `topic` and `connectionId`.
+    pub connections: String,
 }
 
 /// The S3 buckets, all of them versioned.
@@ -72,11 +74,9 @@ pub struct IntakeConfig {
     pub max_receives: u32,
 }
 
-/// What the API needs besides.
+/// Whose tokens are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiConfig {
-    /// The queues and the state machine.
-    pub entry: EntryConfig,
+pub struct IssuerConfig {
     /// `OIDC_ISSUER`: whose tokens are taken.
     pub issuer: String,
     /// `OIDC_AUDIENCES`, with commas between them: whom tokens are for.
@@ -84,6 +84,20 @@ pub struct ApiConfig {
     /// Where the issuer's keys are, where that is not where its documents say: with Cognito under another
     /// address, as `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER` or `AWS_ENDPOINT_URL` tell the SDKs.
     pub keys_url: Option<String>,
+}
+
+/// Where connections that stay open are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketConfig {
+    /// `SOCKET_ENDPOINT`: the address of the `WebSocket` API's stage, by `https`.
+    pub endpoint: String,
+}
+
+/// What the API needs besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// The queues and the state machine.
+    pub entry: EntryConfig,
     /// `CORS_ORIGINS`, with commas between them: the web origins whose pages may ask; may be empty.
     pub cors_origins: Vec<String>,
 }
@@ -104,6 +118,7 @@ impl Config {
             "STAGE_MEMO_TABLE",
             "MODEL_QUOTA_TABLE",
             "WEBHOOKS_TABLE",
+            "CONNECTIONS_TABLE",
             "PROMPTS_BUCKET",
             "ARTICLES_BUCKET",
             "RESULTS_BUCKET",
@@ -121,6 +136,7 @@ impl Config {
                 stage_memo: said.text("STAGE_MEMO_TABLE"),
                 model_quota: said.text("MODEL_QUOTA_TABLE"),
                 webhooks: said.text("WEBHOOKS_TABLE"),
+                connections: said.text("CONNECTIONS_TABLE"),
             },
             buckets: Buckets {
                 prompts: said.text("PROMPTS_BUCKET"),
@@ -167,14 +183,14 @@ impl EntryConfig {
     }
 }
 
-impl ApiConfig {
+impl IssuerConfig {
     /// As the function's environment says.
     pub fn from_environment() -> Result<Self> {
         Self::read(&Variables(&variable))
     }
 
     fn read(said: &Variables<'_>) -> Result<Self> {
-        said.check(&[EntryConfig::NAMES, &["OIDC_ISSUER", "OIDC_AUDIENCES"]].concat())?;
+        said.check(&["OIDC_ISSUER", "OIDC_AUDIENCES"])?;
         let issuer = said.text("OIDC_ISSUER");
         let elsewhere = ["AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL"];
         let elsewhere = elsewhere
@@ -182,7 +198,6 @@ impl ApiConfig {
             .into_iter()
             .find(|url| !url.is_empty());
         Ok(Self {
-            entry: EntryConfig::read(said),
             audiences: said.list("OIDC_AUDIENCES"),
             keys_url: elsewhere.and_then(|url| {
                 let pool = issuer.rsplit('/').next()?;
@@ -191,8 +206,33 @@ impl ApiConfig {
                     url.trim_end_matches('/')
                 ))
             }),
-            cors_origins: said.list("CORS_ORIGINS"),
             issuer,
+        })
+    }
+}
+
+impl SocketConfig {
+    /// As the function's environment says.
+    pub fn from_environment() -> Result<Self> {
+        let said = Variables(&variable);
+        said.check(&["SOCKET_ENDPOINT"])?;
+        Ok(Self {
+            endpoint: said.text("SOCKET_ENDPOINT"),
+        })
+    }
+}
+
+impl ApiConfig {
+    /// As the function's environment says.
+    pub fn from_environment() -> Result<Self> {
+        Self::read(&Variables(&variable))
+    }
+
+    fn read(said: &Variables<'_>) -> Result<Self> {
+        said.check(EntryConfig::NAMES)?;
+        Ok(Self {
+            entry: EntryConfig::read(said),
+            cors_origins: said.list("CORS_ORIGINS"),
         })
     }
 }

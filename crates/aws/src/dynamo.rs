@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{
         AttributeValue, CancellationReason, DeleteRequest, KeysAndAttributes, Put,
@@ -136,6 +136,11 @@ fn built(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactW
     put.build()
         .map(|put| TransactWriteItem::builder().put(put).build())
         .map_err(|error| storage::corrupt("request", error))
+}
+
+/// Whether a write's condition did not hold.
+pub(crate) fn is_refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error.code() == Some("ConditionalCheckFailedException")
 }
 
 /// Writes all items or none. `what` is done by it.

@@ -9,7 +9,8 @@
 //! | [`DynamoProjects`] | [`Projects`](bedrock_diy_core::ports::Projects) | `DynamoDB`; what cards say in S3 |
 //! | [`DynamoQuota`] | [`ModelQuota`](bedrock_diy_core::ports::ModelQuota) | `DynamoDB` |
 //! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | `DynamoDB` |
-//! | [`DynamoWatches`] | [`Watches`](bedrock_diy_core::ports::Watches), [`Followers`](bedrock_diy_core::ports::Followers) | `DynamoDB` |
+//! | [`DynamoWatches`] | [`Watches`](bedrock_diy_core::ports::Watches) | `DynamoDB` |
+//! | [`Pushes`] | [`Followers`](bedrock_diy_core::ports::Followers), [`Follows`](bedrock_diy_core::ports::Follows), [`Connections`](bedrock_diy_core::ports::Connections) | API Gateway, `DynamoDB` |
 //! | [`ParameterStore`] | [`Secrets`](bedrock_diy_core::ports::Secrets) | Systems Manager |
 //! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
 //! | [`S3Downloads`] | [`Downloads`](bedrock_diy_core::ports::Downloads) | S3 |
@@ -50,6 +51,8 @@ mod clock;
 #[cfg(feature = "services")]
 mod config;
 #[cfg(feature = "services")]
+mod connections;
+#[cfg(feature = "services")]
 mod downloads;
 #[cfg(feature = "services")]
 mod dynamo;
@@ -67,6 +70,8 @@ mod memo;
 mod objects;
 #[cfg(feature = "services")]
 mod projects;
+#[cfg(feature = "services")]
+mod pushes;
 #[cfg(feature = "services")]
 mod queue;
 #[cfg(feature = "services")]
@@ -86,7 +91,7 @@ mod watches;
 pub use self::{
     bus::{EventBridge, SOURCE},
     clock::SystemClock,
-    config::{ApiConfig, Buckets, Config, EntryConfig, IntakeConfig, Tables},
+    config::{ApiConfig, Buckets, Config, EntryConfig, IntakeConfig, IssuerConfig, SocketConfig, Tables},
     downloads::{DOWNLOADS, S3Downloads},
     executions::StepFunctions,
     history::DynamoHistory,
@@ -95,6 +100,7 @@ pub use self::{
     memo::DynamoMemo,
     objects::S3Objects,
     projects::DynamoProjects,
+    pushes::Pushes,
     queue::SqsQueue,
     quota::DynamoQuota,
     secrets::ParameterStore,

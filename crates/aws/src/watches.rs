@@ -8,14 +8,14 @@ use aws_sdk_dynamodb::Client;
 use bedrock_diy_core::{
     JobId,
     error::Result,
-    event::{Event, Unstored},
-    ports::{Clock, Followers, Watch, Watches},
+    event::Unstored,
+    ports::{Clock, Watch, Watches},
 };
 use tokio::time::Instant;
 
 use crate::{
     config::Config,
-    dynamo::{EXPIRY, number},
+    dynamo::{EXPIRY, is_refused, number},
     jobs::DynamoJobs,
     storage::failure,
 };
@@ -50,20 +50,46 @@ impl DynamoWatches {
         }
     }
 
-    /// Marks a job as followed: its answers are told while they are written.
-    async fn mark(&self, job: &JobId) -> Result<()> {
-        let until = self.clock.now().plus_millis(MARKED_FOR_MILLIS);
-        let mut item = DynamoJobs::key(job, FOLLOWED);
-        item.insert("until".to_owned(), number(until.millis()));
-        item.insert(EXPIRY.to_owned(), number(until.millis() / 1_000));
-        let put = self
+    /// Marks a job as followed for so long, where it is not for longer: its answers are told while they are written.
+    pub(crate) async fn mark(&self, job: &JobId, millis: i64) -> Result<()> {
+        let until = self.clock.now().plus_millis(millis);
+        let marked = self
             .client
-            .put_item()
+            .update_item()
             .table_name(&self.table)
-            .set_item(Some(item));
-        let put = put.send().await;
-        put.map(drop)
-            .map_err(|error| failure("marking a job as followed", &error))
+            .set_key(Some(DynamoJobs::key(job, FOLLOWED)))
+            .update_expression("SET #until = :until, #ttl = :ttl")
+            .condition_expression("attribute_not_exists(#until) OR #until < :until")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_names("#ttl", EXPIRY)
+            .expression_attribute_values(":until", number(until.millis()))
+            .expression_attribute_values(":ttl", number(until.millis() / 1_000))
+            .send()
+            .await;
+        match marked {
+            Err(error) if !is_refused(&error) => Err(failure("marking a job as followed", &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the mark away: whoever still follows makes a new one.
+    pub(crate) async fn unmark(&self, job: &JobId) -> Result<()> {
+        let delete = self.client.delete_item().table_name(&self.table);
+        let deleted = delete.set_key(Some(DynamoJobs::key(job, FOLLOWED))).send().await;
+        deleted
+            .map(drop)
+            .map_err(|error| failure("unmarking a job as followed", &error))
+    }
+
+    /// Whether a job is marked as followed.
+    pub(crate) async fn is_marked(&self, job: &JobId) -> Result<bool> {
+        let get = self.client.get_item().table_name(&self.table);
+        let got = get.set_key(Some(DynamoJobs::key(job, FOLLOWED))).send().await;
+        let got = got.map_err(|error| failure("looking whether a job is followed", &error))?;
+        let until = got
+            .item()
+            .and_then(|item| item.get("until")?.as_n().ok()?.parse().ok());
+        Ok(until.is_some_and(|until: i64| until > self.clock.now().millis()))
     }
 }
 
@@ -75,23 +101,6 @@ impl Watches for DynamoWatches {
             marked: None,
         })
     }
-}
-
-#[async_trait]
-impl Followers for DynamoWatches {
-    async fn has(&self, job: &JobId) -> Result<bool> {
-        let get = self.client.get_item().table_name(&self.table);
-        let got = get.set_key(Some(DynamoJobs::key(job, FOLLOWED))).send().await;
-        let got = got.map_err(|error| failure("looking whether a job is followed", &error))?;
-        let until = got
-            .item()
-            .and_then(|item| item.get("until")?.as_n().ok()?.parse().ok());
-        Ok(until.is_some_and(|until: i64| until > self.clock.now().millis()))
-    }
-
-    fn show(&self, _: &JobId, _: Unstored) {}
-
-    fn tell(&self, _: &[Event]) {}
 }
 
 struct JobWatch {
@@ -107,7 +116,7 @@ impl Watch for JobWatch {
         if self.marked.is_none_or(|marked| marked.elapsed() >= MARK_EVERY) {
             self.marked = Some(Instant::now());
             // Nothing is lost where it fails: whoever waits looks all the same.
-            let _ = self.watches.mark(&self.job).await;
+            let _ = self.watches.mark(&self.job, MARKED_FOR_MILLIS).await;
         }
         tokio::time::sleep(at_most.min(LOOK)).await;
     }

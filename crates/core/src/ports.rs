@@ -23,7 +23,7 @@ mod watches;
 
 pub use clock::Clock;
 pub use downloads::{Download, Downloads};
-pub use follows::{Following, Follows};
+pub use follows::{Connections, Following, Follows};
 pub use history::History;
 pub use hooks::{Hooks, SecretName, Secrets};
 pub use identity::Identity;

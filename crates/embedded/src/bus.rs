@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bedrock_diy_core::{
@@ -123,11 +123,15 @@ impl Followers for EmbeddedBus {
         Ok(self.watched.has(job))
     }
 
-    fn show(&self, job: &JobId, unstored: Unstored) {
+    fn pace(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn show(&self, job: &JobId, unstored: Unstored) {
         self.watched.show(job, unstored);
     }
 
-    fn tell(&self, events: &[Event]) {
+    async fn tell(&self, events: &[Event]) {
         self.watched.tell(events);
     }
 }

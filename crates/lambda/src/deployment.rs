@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bedrock_diy_aws::{
     ApiConfig, Bedrock, Config, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
-    DynamoQuota, DynamoWatches, EntryConfig, EventBridge, IntakeConfig, ParameterStore, S3Downloads,
-    S3Objects, S3Uploads, SqsQueue, StepFunctions, SystemClock,
+    DynamoQuota, DynamoWatches, EntryConfig, EventBridge, IntakeConfig, IssuerConfig, ParameterStore, Pushes,
+    S3Downloads, S3Objects, S3Uploads, SocketConfig, SqsQueue, StepFunctions, SystemClock,
     clients::{self, Services},
 };
 use bedrock_diy_core::{
@@ -123,6 +123,19 @@ impl Deployment {
         Arc::new(DynamoWatches::new(client, &self.config, self.clock()))
     }
 
+    /// Who follows over a connection.
+    pub fn pushes(&self) -> Result<Arc<Pushes>> {
+        let config = SocketConfig::from_environment()?;
+        Ok(Arc::new(Pushes::new(
+            clients::gateway_of_lambda(&config.endpoint),
+            self.services.dynamodb.clone(),
+            &self.config,
+            self.clock(),
+            self.jobs(),
+            self.watches(),
+        )))
+    }
+
     /// The models' quota.
     #[must_use]
     pub fn quota(&self, catalogue: Arc<Catalogue>) -> Arc<DynamoQuota> {
@@ -156,6 +169,11 @@ impl Deployment {
     /// What the API needs besides.
     pub fn api(&self) -> Result<ApiConfig> {
         ApiConfig::from_environment()
+    }
+
+    /// Whose tokens are taken.
+    pub fn issuer(&self) -> Result<IssuerConfig> {
+        IssuerConfig::from_environment()
     }
 
     /// The intake queues.

@@ -73,6 +73,13 @@ impl Stack {
         clients::local_services(&self.url, REGION)
     }
 
+    /// A client of the connections of its `WebSocket` API.
+    pub fn gateway(&self) -> Outcome<aws_sdk_apigatewaymanagement::Client> {
+        let api = self.output("SocketApiId")?;
+        let endpoint = format!("{}/_aws/execute-api/{api}/v1", self.url);
+        Ok(clients::local_gateway(&endpoint, REGION))
+    }
+
     /// The names of its resources.
     pub fn config(&self) -> Outcome<Config> {
         Ok(Config {
@@ -85,6 +92,7 @@ impl Stack {
                 stage_memo: self.output("StageMemoTableName")?,
                 model_quota: self.output("ModelQuotaTableName")?,
                 webhooks: self.output("WebhooksTableName")?,
+                connections: self.output("ConnectionsTableName")?,
             },
             buckets: Buckets {
                 prompts: self.output("PromptsBucketName")?,

@@ -18,9 +18,13 @@ const SCRIPT: &str = "tests/local_aws/script.json";
 const TEST_SCRIPT: &str = "tests/scenarios/script.json";
 
 /// What has cargo build the functions.
-pub(crate) const FUNCTIONS: [&str; 10] = [
+pub(crate) const FUNCTIONS: [&str; 14] = [
     "--package",
     "bedrock-diy-api",
+    "--package",
+    "bedrock-diy-authorize",
+    "--package",
+    "bedrock-diy-socket",
     "--package",
     "bedrock-diy-intake",
     "--package",

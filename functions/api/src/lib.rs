@@ -10,6 +10,8 @@ mod asyncapi;
 mod body;
 mod caller;
 mod conditions;
+#[cfg(feature = "lambda")]
+pub mod deployed;
 mod documents;
 mod ended;
 mod event_schemas;

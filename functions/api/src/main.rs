@@ -1,39 +1,11 @@
 //! The API function: wiring.
 
-use std::sync::Arc;
-
-use bedrock_diy_api::{Api, Ports, Settings};
-use bedrock_diy_identity::{Oidc, OidcConfig};
+use bedrock_diy_api::deployed;
 use bedrock_diy_lambda::{Error, serve, start};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let deployment = start()?;
-    let config = deployment.api()?;
-    let ports = Ports {
-        projects: deployment.projects(),
-        jobs: deployment.jobs(),
-        job_index: deployment.jobs(),
-        objects: deployment.objects(),
-        uploads: deployment.uploads(),
-        downloads: Some(deployment.downloads()),
-        history: deployment.history(),
-        hooks: deployment.hooks(),
-        secrets: deployment.secrets(),
-        model: deployment.model(),
-        queue: deployment.queue(&config.entry),
-        executions: deployment.executions(&config.entry),
-        bus: deployment.bus(),
-        watches: deployment.watches(),
-        clock: deployment.clock(),
-    };
-    let settings = Settings::new(config.entry.default_model, &config.cors_origins)?;
-    let issuer = OidcConfig {
-        audiences: config.audiences,
-        keys_url: config.keys_url,
-        ..OidcConfig::new(config.issuer, "")
-    };
-    let identity = Arc::new(Oidc::new(issuer, deployment.clock())?);
-    let api = Arc::new(Api::new(ports, deployment.catalogue()?, settings));
-    serve(api.router(identity)).await
+    let identity = deployed::identity(&deployment)?;
+    serve(deployed::api(&deployment)?.router(identity)).await
 }

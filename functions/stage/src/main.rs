@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
         model: deployment.model(),
         quota: deployment.quota(catalogue.clone()),
         bus: deployment.bus(),
-        followers: deployment.watches(),
+        followers: deployment.pushes()?,
         clock: deployment.clock(),
     };
     let stage = Stage::new(ports, catalogue);

@@ -124,7 +124,10 @@ impl Stage {
             bytes: 0,
             characters: 0,
         };
-        let mut next = Instant::now();
+        let (mut next, mut next_shown) = (Instant::now(), Instant::now());
+        // How much of what is not stored was shown.
+        let mut shown = 0;
+        let (followers, pace) = (&self.ports.followers, self.ports.followers.pace());
         loop {
             let (text, is_whole) = said.after(told.bytes);
             if !text.is_empty() && (is_whole || Instant::now() >= next) {
@@ -132,26 +135,33 @@ impl Stage {
                     return;
                 }
                 next = Instant::now() + STORED_EVERY;
-            } else if let Some(first) = told.pieces(prepared, &text).into_iter().next() {
+                shown = 0;
+            } else if Instant::now() >= next_shown
+                && let Some(first) = told.pieces(prepared, &text).into_iter().next()
+            {
                 let unstored = Unstored {
                     after: job.version,
                     delta: first,
                 };
-                self.ports.followers.show(&job.job_id, unstored);
+                followers.show(&job.job_id, unstored).await;
+                shown = text.len();
+                next_shown = Instant::now() + pace;
             }
             if is_whole {
                 return;
             }
-            let may_be_stored = async {
+            let may_be_told = async {
                 if text.is_empty() {
                     future::pending::<()>().await;
+                } else if shown < text.len() {
+                    sleep_until(next.min(next_shown)).await;
                 } else {
                     sleep_until(next).await;
                 }
             };
             select! {
                 () = said.news.notified() => {}
-                () = may_be_stored => {}
+                () = may_be_told => {}
             }
         }
     }
@@ -180,7 +190,7 @@ impl Stage {
                     *job = now;
                     told.bytes += text.len();
                     told.characters = pieces.last().map_or(told.characters, StageDelta::end);
-                    self.ports.followers.tell(&events);
+                    self.ports.followers.tell(&events).await;
                     return true;
                 }
                 Ok(Applied::Stale(now))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bedrock_diy_aws::{
     DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches,
-    EventBridge, ParameterStore, S3Objects, SqsQueue, StepFunctions, SystemClock, clients::Services,
+    EventBridge, ParameterStore, Pushes, S3Objects, SqsQueue, StepFunctions, SystemClock, clients::Services,
 };
 use bedrock_diy_core::{JobId, catalogue::Catalogue, intake::Lane};
 use bedrock_diy_stack::Stack;
@@ -22,7 +22,8 @@ struct Aws {
     history: DynamoHistory,
     hooks: DynamoHooks,
     secrets: ParameterStore,
-    watches: DynamoWatches,
+    watches: Arc<DynamoWatches>,
+    pushes: Pushes,
 }
 
 fn aws() -> Aws {
@@ -30,14 +31,25 @@ fn aws() -> Aws {
     let (services, config) = (stack.services(), stack.config().unwrap());
     let dynamodb = || services.dynamodb.clone();
     let objects = S3Objects::new(services.s3.clone(), config.buckets.clone());
+    let clock = Arc::new(SystemClock);
+    let watches = Arc::new(DynamoWatches::new(dynamodb(), &config, clock.clone()));
+    let jobs = DynamoJobs::new(dynamodb(), objects.clone(), &config);
     Aws {
+        pushes: Pushes::new(
+            stack.gateway().unwrap(),
+            dynamodb(),
+            &config,
+            clock,
+            Arc::new(jobs.clone()),
+            watches.clone(),
+        ),
+        watches,
+        jobs,
         projects: DynamoProjects::new(dynamodb(), objects.clone(), &config),
-        jobs: DynamoJobs::new(dynamodb(), objects.clone(), &config),
         memo: DynamoMemo::new(dynamodb(), objects.clone(), &config),
         history: DynamoHistory::new(dynamodb(), objects.clone(), &config),
         hooks: DynamoHooks::new(dynamodb(), &config),
         secrets: ParameterStore::new(services.ssm.clone(), &config),
-        watches: DynamoWatches::new(dynamodb(), &config, Arc::new(SystemClock)),
         objects,
         services,
         stack,
@@ -73,13 +85,13 @@ promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_st
 #[tokio::test]
 async fn news_are_heard_of_soon() {
     let aws = aws();
-    contract::news_are_heard_of_soon(&aws.jobs, None, &aws.watches).await;
+    contract::news_are_heard_of_soon(&aws.jobs, None, &*aws.watches).await;
 }
 
 #[tokio::test]
 async fn whoever_watches_follows() {
     let aws = aws();
-    contract::whoever_watches_follows(&aws.watches, &aws.watches).await;
+    contract::whoever_watches_follows(&*aws.watches, &aws.pushes).await;
 }
 
 #[tokio::test]

@@ -57,6 +57,17 @@ pub fn services() -> Services {
     )
 }
 
+/// A client for the connections of the `WebSocket` API at this address, as Lambda's environment says.
+#[must_use]
+pub fn gateway_of_lambda(endpoint: &str) -> aws_sdk_apigatewaymanagement::Client {
+    let config = of_lambda()
+        .retry_config(retries())
+        .timeout_config(timeouts())
+        .endpoint_url(endpoint)
+        .build();
+    aws_sdk_apigatewaymanagement::Client::new(&config)
+}
+
 /// What all clients of a function have in common. A function has no profile files and no other source of
 /// credentials; what would look for them is a seventh of its binary, and a millisecond of its start.
 pub(super) fn of_lambda() -> aws_types::sdk_config::Builder {
@@ -87,8 +98,18 @@ impl LoadServiceConfig for Variables {
 /// credentials, never real ones.
 #[must_use]
 pub fn local_services(endpoint: &str, region: &'static str) -> Services {
+    clients(&local(endpoint, region))
+}
+
+/// A client for the connections of a `WebSocket` API that a local AWS has at this `http://` address.
+#[must_use]
+pub fn local_gateway(endpoint: &str, region: &'static str) -> aws_sdk_apigatewaymanagement::Client {
+    aws_sdk_apigatewaymanagement::Client::new(&local(endpoint, region))
+}
+
+fn local(endpoint: &str, region: &'static str) -> SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "local");
-    let config = SdkConfig::builder()
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(region))
         .endpoint_url(endpoint)
@@ -97,8 +118,7 @@ pub fn local_services(endpoint: &str, region: &'static str) -> Services {
         .retry_config(retries())
         .timeout_config(patience())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build();
-    clients(&config)
+        .build()
 }
 
 fn clients(config: &SdkConfig) -> Services {

@@ -2,6 +2,7 @@ use async_trait::async_trait;
 
 use crate::{
     error::Result,
+    event::Event,
     follow::{ConnectionId, Had, Topic},
 };
 
@@ -26,4 +27,19 @@ pub enum Following {
     Told,
     /// It follows as much as it may: [`crate::limits::FOLLOWS`].
     TooMany,
+}
+
+/// Connections that something else keeps open, and that are told things from elsewhere.
+#[async_trait]
+pub trait Connections: Send + Sync {
+    /// Tells whoever follows the event's job, its batch or its project, of a job up to this event at least.
+    ///
+    /// MUST have told all of them when it returns, but those who are gone or take nothing, and MUST have forgotten those.
+    async fn tell(&self, event: &Event) -> Result<()>;
+
+    /// Sends a connection a message. MUST succeed where it is gone.
+    async fn send(&self, connection: &ConnectionId, message: &str) -> Result<()>;
+
+    /// Forgets a connection and all that it follows. MUST succeed where it is not known.
+    async fn forget(&self, connection: &ConnectionId) -> Result<()>;
 }

@@ -38,9 +38,12 @@ pub trait Followers: Send + Sync {
     /// for some minutes.
     async fn has(&self, job: &JobId) -> Result<bool>;
 
-    /// Shows what is written and not yet stored. MUST NOT wait and MAY lose it.
-    fn show(&self, job: &JobId, unstored: Unstored);
+    /// How long what is written should be gathered before more of it is shown.
+    fn pace(&self) -> Duration;
 
-    /// Says that these events were stored. MUST NOT wait and MAY lose it.
-    fn tell(&self, events: &[Event]);
+    /// Shows what is written and not yet stored. MUST NOT wait for a follower who is slow, and MAY lose it.
+    async fn show(&self, job: &JobId, unstored: Unstored);
+
+    /// Says that these events of a job were stored. MUST NOT wait for a follower who is slow, and MAY lose it.
+    async fn tell(&self, events: &[Event]);
 }

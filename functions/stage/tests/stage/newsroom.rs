@@ -171,9 +171,13 @@ impl Followers for Nobody {
         Ok(false)
     }
 
-    fn show(&self, _: &JobId, _: Unstored) {}
+    fn pace(&self) -> Duration {
+        Duration::ZERO
+    }
 
-    fn tell(&self, _: &[Event]) {}
+    async fn show(&self, _: &JobId, _: Unstored) {}
+
+    async fn tell(&self, _: &[Event]) {}
 }
 
 impl NotedBus {
