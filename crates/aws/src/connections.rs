@@ -46,8 +46,8 @@ pub(crate) struct Row {
 
 /// What became of taking hold of a row.
 pub(crate) enum Held {
-    /// It is this one's, with this.
-    Held(Row, Hold),
+    /// Nobody else may tell the connection of it now.
+    Mine(Row, Hold),
     /// Somebody else's, so far.
     Busy,
     /// It is no more.
@@ -176,7 +176,7 @@ impl ConnectionRows {
         match held {
             Ok(held) => {
                 let item = held.attributes.unwrap_or_default();
-                Ok(Held::Held(read(&item)?, Hold(hold)))
+                Ok(Held::Mine(read(&item)?, Hold(hold)))
             }
             Err(error) => {
                 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;

@@ -55,8 +55,11 @@ pub struct Pushes {
     rows: ConnectionRows,
     jobs: Arc<DynamoJobs>,
     watches: Arc<DynamoWatches>,
-    known: Arc<Mutex<HashMap<JobId, (Instant, Vec<Row>)>>>,
+    known: Arc<Mutex<HashMap<JobId, Known>>>,
 }
+
+/// Who follows a job, and when that was looked at.
+type Known = (Instant, Vec<Row>);
 
 /// Whether a connection took what it was sent.
 enum Sent {
@@ -123,7 +126,7 @@ impl Pushes {
         loop {
             match self.rows.hold(row).await? {
                 Held::Gone => return Ok(()),
-                Held::Held(mut row, hold) => {
+                Held::Mine(mut row, hold) => {
                     let is_told = row.had.events() >= number;
                     let told = if is_told {
                         Ok(Sent::Taken)
@@ -183,7 +186,7 @@ impl Pushes {
         let told = stream::iter(rows).map(|row| async move {
             match self.rows.hold(&row).await? {
                 Held::Gone | Held::Busy => Ok(()),
-                Held::Held(mut row, hold) => {
+                Held::Mine(mut row, hold) => {
                     let told = self.tell_row(job, &mut row, unstored).await;
                     self.rows.let_go(&row, &hold).await?;
                     told.map(drop)

@@ -24,10 +24,9 @@ fn stored(served: &Served, job: &str) -> Heard {
 }
 
 fn id(reply: &Value) -> String {
-    reply["job"]["jobId"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{reply}"))
-        .to_owned()
+    let id = reply["job"]["jobId"].as_str();
+    assert!(id.is_some(), "{reply}");
+    id.unwrap_or_default().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

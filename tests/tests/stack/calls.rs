@@ -10,7 +10,7 @@ use std::{
 
 use bedrock_diy_aws::{
     Bedrock, DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches, EventBridge,
-    S3Objects, StepFunctions, SystemClock,
+    Pushes, S3Objects, StepFunctions, SystemClock,
     clients::{self, BedrockConfig},
 };
 use bedrock_diy_core::{
@@ -188,16 +188,24 @@ impl Functions {
             bus: bus.clone(),
             clock: clock.clone(),
         };
+        let watches = Arc::new(DynamoWatches::new(dynamodb(), &config, clock.clone()));
         let ports = Ports {
             projects,
-            jobs,
+            jobs: jobs.clone(),
             objects: objects.clone(),
             memo: Arc::new(DynamoMemo::new(dynamodb(), s3(), &config)),
             history: Arc::new(DynamoHistory::new(dynamodb(), s3(), &config)),
             model: Arc::new(Bedrock::new(meter.bedrock(&model))),
             quota: Arc::new(DynamoQuota::new(dynamodb(), catalogue.clone(), &config)),
             bus,
-            followers: Arc::new(DynamoWatches::new(dynamodb(), &config, clock.clone())),
+            followers: Arc::new(Pushes::new(
+                site.stack.gateway().unwrap(),
+                dynamodb(),
+                &config,
+                clock.clone(),
+                jobs,
+                watches,
+            )),
             clock,
         };
         Self {

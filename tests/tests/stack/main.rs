@@ -14,5 +14,6 @@ mod endings;
 mod events;
 mod files;
 mod rules;
+mod sockets;
 mod streaming;
 mod tables;

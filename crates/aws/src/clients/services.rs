@@ -63,9 +63,10 @@ pub fn gateway_of_lambda(endpoint: &str) -> aws_sdk_apigatewaymanagement::Client
     let config = of_lambda()
         .retry_config(retries())
         .timeout_config(timeouts())
-        .endpoint_url(endpoint)
         .build();
-    aws_sdk_apigatewaymanagement::Client::new(&config)
+    // Here it counts before what the environment says of all services' addresses.
+    let config = aws_sdk_apigatewaymanagement::config::Builder::from(&config).endpoint_url(endpoint);
+    aws_sdk_apigatewaymanagement::Client::from_conf(config.build())
 }
 
 /// What all clients of a function have in common. A function has no profile files and no other source of

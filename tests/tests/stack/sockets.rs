@@ -1,0 +1,186 @@
+//! Connections that stay open, on the deployed stack: API Gateway keeps them, and functions tell them.
+
+use bedrock_diy_tests::{Client, Heard, Socket, stack, users::Users};
+use serde_json::{Value, json};
+
+/// A project of two cards, and somebody who may use it.
+struct Newsroom {
+    ada: Client,
+    token: String,
+    id: &'static str,
+}
+
+impl Newsroom {
+    fn open(id: &'static str) -> Self {
+        let users = Users::of(&stack());
+        let token = users.token(id, "editor");
+        let ada = users.as_client(&token);
+        let project = json!({"projectId": id, "name": "Sockets", "settings": {"model": "test.model-v1:0"}});
+        let _ = ada.post("/api/projects", &project).expect(201);
+        for title in ["Facts", "Headline"] {
+            let card = json!({"title": title, "content": "Write it."});
+            let _ = ada
+                .post(&format!("/api/projects/{id}/prompts"), &card)
+                .expect(201);
+        }
+        Self { ada, token, id }
+    }
+
+    fn socket(&self) -> Socket {
+        Socket::open(&address(), Some(&self.token))
+    }
+
+    fn submission(&self, text: &str, follow: bool) -> Value {
+        json!({"type": "submit", "projectId": self.id, "follow": follow, "article": {"text": text}})
+    }
+
+    fn stored(&self, job: &str) -> Heard {
+        let _ = self.ada.ended(&format!("/api/jobs/{job}"));
+        let page = self
+            .ada
+            .get(&format!("/api/jobs/{job}/events"))
+            .expect(200)
+            .json();
+        Heard::of(page["items"].as_array().unwrap().clone())
+    }
+}
+
+fn address() -> String {
+    let stack = stack();
+    let api = stack.output("SocketApiId").unwrap();
+    format!(
+        "{}/_aws/execute-api/{api}/v1",
+        stack.url.replace("http://", "ws://")
+    )
+}
+
+fn id(reply: &Value) -> String {
+    let id = reply["job"]["jobId"].as_str();
+    assert!(id.is_some(), "{reply}");
+    id.unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_in_without_a_token() {
+    tokio::task::block_in_place(|| {
+        let newsroom = Newsroom::open("sockets-doors");
+        let status = |at: &str, token| match Socket::try_open(at, token) {
+            Err(tungstenite::Error::Http(answer)) => answer.status().as_u16(),
+            Err(error) => panic!("{error}"),
+            Ok(_) => 101,
+        };
+        // Whether the function is asked where nothing is shown is the gateway's to say.
+        assert!(matches!(status(&address(), None), 401 | 403));
+        assert_eq!(status(&address(), Some("wrong")), 403);
+        assert_eq!(status(&address(), Some(&newsroom.token)), 101);
+        let shown = format!("{}?access_token={}", address(), newsroom.token);
+        assert_eq!(status(&shown, None), 101);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_article_is_submitted_and_followed_over_one_connection() {
+    tokio::task::block_in_place(|| {
+        let newsroom = Newsroom::open("sockets-follow");
+        let mut socket = newsroom.socket();
+        assert_eq!(socket.ask(json!({"type": "ping"}))["type"], "pong");
+        let submitted = socket.ask(newsroom.submission("CASE-SLOWLY: the bridge opens.", true));
+        assert_eq!(submitted["type"], "submitted", "{submitted}");
+        let mut heard = Heard::default();
+        socket.hear(&mut heard, usize::MAX);
+        let late = newsroom.stored(&id(&submitted));
+        assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+        assert!(
+            !heard.texts().is_empty(),
+            "answers are told while they are written"
+        );
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_a_connection_is_cut_the_next_goes_on() {
+    tokio::task::block_in_place(|| {
+        let newsroom = Newsroom::open("sockets-cut");
+        let mut socket = newsroom.socket();
+        let job = id(&socket.ask(newsroom.submission("CASE-SLOWLY: the bridge opens.", true)));
+        let mut heard = Heard::default();
+        loop {
+            socket.hear(&mut heard, 1);
+            if heard.has_ended() {
+                break;
+            }
+            socket = newsroom.socket();
+            let follow = json!({"type": "follow", "jobId": job, "after": heard.last});
+            assert_eq!(socket.ask(follow)["type"], "following");
+        }
+        let late = newsroom.stored(&job);
+        assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_a_project_hears_of_each_of_its_jobs() {
+    tokio::task::block_in_place(|| {
+        let newsroom = Newsroom::open("sockets-project");
+        let (mut of_project, mut of_batch) = (newsroom.socket(), newsroom.socket());
+        let follow = json!({"type": "follow", "projectId": newsroom.id});
+        assert_eq!(of_project.ask(follow)["type"], "following");
+        let follow = json!({"type": "follow", "projectId": newsroom.id, "batch": "api"});
+        assert_eq!(of_batch.ask(follow)["type"], "following");
+        let job = id(&newsroom
+            .socket()
+            .ask(newsroom.submission("The bridge opens.", false)));
+        let late = newsroom.stored(&job);
+        let numbers = |heard: &[Value]| {
+            let mut numbers: Vec<_> = heard
+                .iter()
+                .map(|event| event["number"].as_u64().unwrap())
+                .collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            numbers
+        };
+        for socket in [&mut of_project, &mut of_batch] {
+            // The bus tells in any order, and may tell twice.
+            let mut heard = Vec::new();
+            while numbers(&heard) != numbers(&late.events) {
+                heard.extend(socket.pushed()["items"].as_array().unwrap().clone());
+            }
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_connection_followed_is_forgotten_with_it() {
+    let newsroom = tokio::task::block_in_place(|| Newsroom::open("sockets-gone"));
+    let (services, config) = (stack().services(), stack().config().unwrap());
+    let rows = async |job: &str| {
+        let query = services.dynamodb.query().table_name(&config.tables.connections);
+        let query = query
+            .key_condition_expression("topic = :topic")
+            .consistent_read(true);
+        let topic = aws_sdk_dynamodb::types::AttributeValue::S(format!("job/{job}"));
+        query
+            .expression_attribute_values(":topic", topic)
+            .send()
+            .await
+            .unwrap()
+            .count
+    };
+    let (socket, job) = tokio::task::block_in_place(|| {
+        let mut socket = newsroom.socket();
+        let job = id(&socket.ask(newsroom.submission("CASE-HANG: the bridge opens.", true)));
+        (socket, job)
+    });
+    assert_eq!(rows(&job).await, 1);
+    drop(socket);
+    while rows(&job).await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let _ = tokio::task::block_in_place(|| {
+        newsroom
+            .ada
+            .post(&format!("/api/jobs/{job}:cancel"), &Value::Null)
+            .expect(200)
+    });
+}
