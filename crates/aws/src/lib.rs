@@ -9,6 +9,9 @@
 //! | [`DynamoProjects`] | [`Projects`](bedrock_diy_core::ports::Projects) | `DynamoDB`; what cards say in S3 |
 //! | [`DynamoQuota`] | [`ModelQuota`](bedrock_diy_core::ports::ModelQuota) | `DynamoDB` |
 //! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | `DynamoDB` |
+//! | [`DynamoWebhooks`] | [`Webhooks`](bedrock_diy_core::ports::Webhooks) | `DynamoDB` |
+//! | [`DynamoDeliveries`] | [`Deliveries`](bedrock_diy_core::ports::Deliveries) | `DynamoDB` |
+//! | [`SqsDeliveryQueue`] | [`DeliveryQueue`](bedrock_diy_core::ports::DeliveryQueue), [`DeliveryRetries`](bedrock_diy_core::ports::DeliveryRetries) | SQS |
 //! | [`DynamoWatches`] | [`Watches`](bedrock_diy_core::ports::Watches), [`Followers`](bedrock_diy_core::ports::Followers) | `DynamoDB` |
 //! | [`ParameterStore`] | [`Secrets`](bedrock_diy_core::ports::Secrets) | Systems Manager |
 //! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
@@ -50,6 +53,8 @@ mod clock;
 #[cfg(feature = "services")]
 mod config;
 #[cfg(feature = "services")]
+mod deliveries;
+#[cfg(feature = "services")]
 mod downloads;
 #[cfg(feature = "services")]
 mod dynamo;
@@ -81,12 +86,15 @@ mod trace;
 mod uploads;
 #[cfg(feature = "services")]
 mod watches;
+#[cfg(feature = "services")]
+mod webhooks;
 
 #[cfg(feature = "services")]
 pub use self::{
     bus::{EventBridge, SOURCE},
     clock::SystemClock,
-    config::{ApiConfig, Buckets, Config, EntryConfig, IntakeConfig, Tables},
+    config::{ApiConfig, Buckets, Config, DeliveriesConfig, EntryConfig, IntakeConfig, Tables},
+    deliveries::{DynamoDeliveries, SqsDeliveryQueue},
     downloads::{DOWNLOADS, S3Downloads},
     executions::StepFunctions,
     history::DynamoHistory,
@@ -100,5 +108,6 @@ pub use self::{
     secrets::ParameterStore,
     uploads::S3Uploads,
     watches::DynamoWatches,
+    webhooks::DynamoWebhooks,
 };
 pub use bedrock::Bedrock;

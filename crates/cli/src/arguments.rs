@@ -241,6 +241,10 @@ pub struct Serve {
     /// Ends when nothing is left to do, instead of waiting for more. The API is not served then.
     #[arg(long)]
     pub until_idle: bool,
+    /// Lets webhooks lead to this machine, too, and by http: for whoever develops a receiver. Otherwise they lead to https
+    /// addresses on the public internet alone.
+    #[arg(long)]
+    pub webhooks_to_this_machine: bool,
     /// Where the API listens, and who may ask it.
     #[command(flatten)]
     pub listening: Listening,

@@ -20,3 +20,4 @@ mod remote;
 pub mod results;
 mod terminal;
 mod text;
+mod webhook_loops;

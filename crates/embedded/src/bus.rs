@@ -65,6 +65,16 @@ impl EmbeddedBus {
             .await
     }
 
+    /// Whether events are delivered to this queue.
+    pub fn is_subscribed(&self, queue: &str) -> Result<bool> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM subscriptions WHERE queue = ?1)")
+                .and_then(|mut select| select.query_row([queue], |row| row.get(0)))
+                .map_err(|error| failure(&error))
+        })
+    }
+
     /// Resolves when this process has stored an event. Others store them, too: look at the queue now and
     /// then all the same.
     pub async fn delivery(&self) {

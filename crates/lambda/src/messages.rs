@@ -18,7 +18,8 @@ pub struct Message {
 /// Hands each message of a batch to `handle`, all at once, and says which of them are to come again: those with which
 /// it failed. One message's failure is its own.
 pub async fn each(batch: SqsEvent, handle: impl AsyncFn(Message) -> Result<()>) -> Result<SqsBatchResponse> {
-    let handled = batch.records.into_iter().map(|message| async {
+    let handle = &handle;
+    let handled = batch.records.into_iter().map(|message| async move {
         let id = message.message_id.unwrap_or_default();
         let receives = message.attributes.get("ApproximateReceiveCount");
         let handled = handle(Message {

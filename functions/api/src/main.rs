@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bedrock_diy_api::{Api, Ports, Settings};
 use bedrock_diy_identity::{Oidc, OidcConfig};
 use bedrock_diy_lambda::{Error, serve, start};
+use bedrock_diy_sender::HttpSender;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let deployment = start()?;
-    let config = deployment.api()?;
+    let (config, deliveries) = (deployment.api()?, deployment.deliveries_config()?);
     let ports = Ports {
         projects: deployment.projects(),
         jobs: deployment.jobs(),
@@ -19,6 +20,10 @@ async fn main() -> Result<(), Error> {
         downloads: Some(deployment.downloads()),
         history: deployment.history(),
         hooks: deployment.hooks(),
+        webhooks: deployment.webhooks(),
+        deliveries: deployment.deliveries(),
+        delivery_queue: deployment.delivery_queue(&deliveries),
+        sender: Arc::new(HttpSender::new(deliveries.to_this_machine)),
         secrets: deployment.secrets(),
         model: deployment.model(),
         queue: deployment.queue(&config.entry),

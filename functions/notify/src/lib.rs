@@ -45,8 +45,13 @@ impl Notify {
 
     /// Handles a message of the queue that a rule of the bus puts events into.
     pub async fn take(&self, body: &str) -> Result<()> {
-        let message: FromRule = serde_json::from_str(body).map_err(|error| unknown(&error))?;
-        self.handle(&message.detail).await
+        let taken = async {
+            let message: FromRule = serde_json::from_str(body).map_err(|error| unknown(&error))?;
+            self.handle(&message.detail).await
+        };
+        taken
+            .await
+            .inspect_err(|failure| tracing::warn!(error = %failure, "a message goes back to the queue"))
     }
 }
 
