@@ -137,6 +137,7 @@ impl StandIn {
             ("STAGE_MEMO_TABLE", &tables.stage_memo),
             ("MODEL_QUOTA_TABLE", &tables.model_quota),
             ("WEBHOOKS_TABLE", &tables.webhooks),
+            ("DELIVERIES_TABLE", &tables.deliveries),
             ("PROMPTS_BUCKET", &buckets.prompts),
             ("ARTICLES_BUCKET", &buckets.articles),
             ("RESULTS_BUCKET", &buckets.results),
@@ -150,6 +151,10 @@ impl StandIn {
             (
                 "LIVE_QUEUE_URL",
                 "https://sqs.us-east-1.amazonaws.com/123456789012/live",
+            ),
+            (
+                "DELIVERIES_QUEUE_URL",
+                "https://sqs.us-east-1.amazonaws.com/123456789012/deliveries",
             ),
             (
                 "STATE_MACHINE_ARN",
@@ -183,6 +188,7 @@ pub(crate) fn config() -> Config {
             stage_memo: named("BedrockDiyStageMemo-bench"),
             model_quota: named("BedrockDiyModelQuota-bench"),
             webhooks: named("BedrockDiyWebhooks-bench"),
+            deliveries: named("BedrockDiyDeliveries-bench"),
         },
         buckets: Buckets {
             prompts: named("bedrock-diy-prompts-123456789012-us-east-1-bench"),

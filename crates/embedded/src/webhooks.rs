@@ -68,13 +68,17 @@ impl Webhooks for SqliteWebhooks {
     async fn put_webhook(&self, webhook: &Webhook, before: Option<&Webhook>) -> Result<Saved> {
         let (webhook, before) = (webhook.clone(), before.cloned());
         self.0
-            .write(move |connection| put(connection, &webhook, before.as_ref()))
+            .write(move |connection| {
+                let is_done =
+                    put(connection, &webhook, before.as_ref())? || is_stored(connection, &webhook)?;
+                Ok(if is_done { Saved::Done } else { Saved::Stale })
+            })
             .await
     }
 }
 
-/// Stores a webhook where it stands as it was read, or says that just this is stored already.
-pub(crate) fn put(connection: &Connection, webhook: &Webhook, before: Option<&Webhook>) -> Result<Saved> {
+/// Stores a webhook where it stands as it was read, and says whether it did.
+pub(crate) fn put(connection: &Connection, webhook: &Webhook, before: Option<&Webhook>) -> Result<bool> {
     let (id, project) = (webhook.webhook_id.as_str(), webhook.project_id.as_str());
     let document = to_json("webhook", webhook)?;
     let stored = match before {
@@ -89,18 +93,23 @@ pub(crate) fn put(connection: &Connection, webhook: &Webhook, before: Option<&We
             (id, project, &document, before.version, before.failures_in_a_row),
         ),
     };
-    if stored.map_err(|error| failure(&error))? == 1 {
+    let is_stored = stored.map_err(|error| failure(&error))? == 1;
+    if is_stored {
         subscribe_where_needed(connection)?;
-        return Ok(Saved::Done);
     }
-    let same: bool = connection
+    Ok(is_stored)
+}
+
+/// Whether just this is stored.
+fn is_stored(connection: &Connection, webhook: &Webhook) -> Result<bool> {
+    let document = to_json("webhook", webhook)?;
+    connection
         .query_row(
             "SELECT EXISTS (SELECT 1 FROM webhooks WHERE webhook_id = ?1 AND document = ?2)",
-            (id, &document),
+            (webhook.webhook_id.as_str(), document),
             |row| row.get(0),
         )
-        .map_err(|error| failure(&error))?;
-    Ok(if same { Saved::Done } else { Saved::Stale })
+        .map_err(|error| failure(&error))
 }
 
 /// By the transaction that stores the webhook: no event comes between.

@@ -26,7 +26,9 @@ pub struct Tools {
 }
 
 /// The functions, by their folders in `functions/`.
-const FUNCTIONS: [&str; 5] = ["api", "intake", "plan", "stage", "finish"];
+const FUNCTIONS: [&str; 7] = [
+    "api", "intake", "plan", "stage", "finish", "notify", "deliver",
+];
 
 /// The configuration in `samconfig.toml` that is deployed, and its stack.
 const CONFIGURATION: &str = "dev";

@@ -85,6 +85,7 @@ impl Stack {
                 stage_memo: self.output("StageMemoTableName")?,
                 model_quota: self.output("ModelQuotaTableName")?,
                 webhooks: self.output("WebhooksTableName")?,
+                deliveries: self.output("DeliveriesTableName")?,
             },
             buckets: Buckets {
                 prompts: self.output("PromptsBucketName")?,

@@ -17,3 +17,4 @@ mod schemas;
 mod submitting;
 mod trying;
 mod walk;
+mod webhooks;
