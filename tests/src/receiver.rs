@@ -210,7 +210,10 @@ fn write(mut connection: TcpStream, reply: &Reply, shared: &Shared) -> std::io::
             }
         }
         Reply::EndlessBody => {
-            write!(connection, "HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n")?;
+            write!(
+                connection,
+                "HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n"
+            )?;
             loop {
                 connection.write_all(&[b'a'; 1_000])?;
             }

@@ -146,12 +146,7 @@ pub(crate) fn token_file(data: &path::Path) -> PathBuf {
     data.join("tokens.toml")
 }
 
-fn ports(
-    machine: &Machine,
-    model: Arc<dyn Model>,
-    sender: Arc<dyn Sender>,
-    uploads: LocalUploads,
-) -> Ports {
+fn ports(machine: &Machine, model: Arc<dyn Model>, sender: Arc<dyn Sender>, uploads: LocalUploads) -> Ports {
     Ports {
         projects: Arc::new(machine.projects.clone()),
         jobs: Arc::new(machine.jobs.clone()),

@@ -67,14 +67,15 @@ impl WebhookLoops {
 
     /// Notes the deliveries of some events. Returns how many events they were.
     async fn note(&self) -> Result<usize> {
-        let messages = self
-            .queue
-            .receive(NOTIFY_QUEUE, BATCH, VISIBILITY_MILLIS)
-            .await?;
+        let messages = self.queue.receive(NOTIFY_QUEUE, BATCH, VISIBILITY_MILLIS).await?;
         let received = messages.len();
         let mut done = Vec::new();
         for message in messages {
-            let noted = async { self.notify.handle(&bedrock_diy_notify::read(&message.body)?).await };
+            let noted = async {
+                self.notify
+                    .handle(&bedrock_diy_notify::read(&message.body)?)
+                    .await
+            };
             match guarded(noted).await {
                 Ok(()) => done.push(message),
                 Err(failure) => self.give_back(&message, &failure).await?,

@@ -273,7 +273,11 @@ mod tests {
         assert_eq!(stands.version, webhook().version, "nobody's edit is stale of it");
         let better = stands.after(&attempt(204)).unwrap();
         assert_eq!(better.failures_in_a_row, 0);
-        assert_eq!(better.after(&attempt(200)), None, "nothing is written for a success");
+        assert_eq!(
+            better.after(&attempt(200)),
+            None,
+            "nothing is written for a success"
+        );
 
         let disabled = stands.after(&attempt(500)).unwrap();
         assert!(!disabled.is_active);

@@ -499,7 +499,9 @@ mod tests {
             let path = folder.path().join("d.sqlite");
             let file = Connection::open(&path).unwrap();
             let schema = || {
-                let mut select = file.prepare("SELECT name FROM sqlite_schema ORDER BY name").unwrap();
+                let mut select = file
+                    .prepare("SELECT name FROM sqlite_schema ORDER BY name")
+                    .unwrap();
                 let names = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
                 names.collect::<rusqlite::Result<Vec<_>>>().unwrap()
             };

@@ -64,10 +64,9 @@ impl Deliveries for SqliteDeliveries {
                 )
                 .and_then(|mut select| {
                     select
-                        .query_map(
-                            (webhook.as_str(), before, page.limit.saturating_add(1)),
-                            |row| row.get::<_, String>(0),
-                        )?
+                        .query_map((webhook.as_str(), before, page.limit.saturating_add(1)), |row| {
+                            row.get::<_, String>(0)
+                        })?
                         .collect::<rusqlite::Result<Vec<_>>>()
                 })
                 .map_err(|error| failure(&error))

@@ -69,8 +69,7 @@ impl Webhooks for SqliteWebhooks {
         let (webhook, before) = (webhook.clone(), before.cloned());
         self.0
             .write(move |connection| {
-                let is_done =
-                    put(connection, &webhook, before.as_ref())? || is_stored(connection, &webhook)?;
+                let is_done = put(connection, &webhook, before.as_ref())? || is_stored(connection, &webhook)?;
                 Ok(if is_done { Saved::Done } else { Saved::Stale })
             })
             .await
@@ -163,7 +162,9 @@ mod tests {
             database
                 .read(|connection| {
                     connection
-                        .query_row("SELECT count(*) FROM subscriptions", [], |row| row.get::<_, i64>(0))
+                        .query_row("SELECT count(*) FROM subscriptions", [], |row| {
+                            row.get::<_, i64>(0)
+                        })
                         .map_err(|error| failure(&error))
                 })
                 .unwrap()

@@ -171,18 +171,24 @@ mod tests {
         }
         check(false, "https://example.org/hook").unwrap();
         check(false, "https://1.1.1.1/hook").unwrap();
-        assert_eq!(
-            check(false, "http://example.org"),
-            Err(Forbidden::NotEncrypted)
-        );
+        assert_eq!(check(false, "http://example.org"), Err(Forbidden::NotEncrypted));
     }
 
     #[test]
     fn this_machine_and_nothing_else_is_allowed_where_somebody_says_so() {
-        for here in ["http://127.0.0.1:80/x", "http://[::1]/", "http://localhost:8080", "https://127.0.0.2/"] {
+        for here in [
+            "http://127.0.0.1:80/x",
+            "http://[::1]/",
+            "http://localhost:8080",
+            "https://127.0.0.2/",
+        ] {
             check(true, here).unwrap();
         }
-        for inward in ["http://10.0.0.1/", "https://192.168.1.1", "https://169.254.169.254"] {
+        for inward in [
+            "http://10.0.0.1/",
+            "https://192.168.1.1",
+            "https://169.254.169.254",
+        ] {
             assert_eq!(check(true, inward), Err(Forbidden::NotPublic), "{inward}");
         }
         assert_eq!(check(true, "http://example.org"), Err(Forbidden::NotEncrypted));

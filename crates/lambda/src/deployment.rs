@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    ApiConfig, Bedrock, Config, DeliveriesConfig, DynamoDeliveries, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
-    DynamoQuota, DynamoWatches, DynamoWebhooks, EntryConfig, EventBridge, IntakeConfig, ParameterStore, S3Downloads,
-    S3Objects, S3Uploads, SqsDeliveryQueue, SqsQueue, StepFunctions, SystemClock,
+    ApiConfig, Bedrock, Config, DeliveriesConfig, DynamoDeliveries, DynamoHistory, DynamoHooks, DynamoJobs,
+    DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches, DynamoWebhooks, EntryConfig, EventBridge,
+    IntakeConfig, ParameterStore, S3Downloads, S3Objects, S3Uploads, SqsDeliveryQueue, SqsQueue,
+    StepFunctions, SystemClock,
     clients::{self, Services},
 };
 use bedrock_diy_core::{

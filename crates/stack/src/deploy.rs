@@ -26,9 +26,7 @@ pub struct Tools {
 }
 
 /// The functions, by their folders in `functions/`.
-const FUNCTIONS: [&str; 7] = [
-    "api", "intake", "plan", "stage", "finish", "notify", "deliver",
-];
+const FUNCTIONS: [&str; 7] = ["api", "intake", "plan", "stage", "finish", "notify", "deliver"];
 
 /// The configuration in `samconfig.toml` that is deployed, and its stack.
 const CONFIGURATION: &str = "dev";

@@ -150,7 +150,9 @@ mod tests {
         let mut told: Vec<_> = event_types().filter(|name| *name != ALL_EVENTS).collect();
         told.sort_unstable();
         assert_eq!(
-            with_schema.filter(|name| *name != "stage.delta").collect::<Vec<_>>(),
+            with_schema
+                .filter(|name| *name != "stage.delta")
+                .collect::<Vec<_>>(),
             told
         );
     }

@@ -25,10 +25,5 @@ async fn main() -> Result<(), Error> {
         receipt: message.receipt,
         receives: message.receives,
     };
-    run(|batch| {
-        each(batch, async |message| {
-            messages.handle(&received(message)).await
-        })
-    })
-    .await
+    run(|batch| each(batch, async |message| messages.handle(&received(message)).await)).await
 }

@@ -125,8 +125,14 @@ pub async fn a_stale_webhook_is_not_stored(webhooks: &dyn Webhooks) {
         (Saved::Stale, Saved::Done) => edited,
         other => panic!("{other:?}"),
     };
-    assert_eq!(webhooks.put_webhook(&kept, Some(&first)).await.unwrap(), Saved::Done);
-    let stands = webhooks.webhook(&first.project_id, &first.webhook_id).await.unwrap();
+    assert_eq!(
+        webhooks.put_webhook(&kept, Some(&first)).await.unwrap(),
+        Saved::Done
+    );
+    let stands = webhooks
+        .webhook(&first.project_id, &first.webhook_id)
+        .await
+        .unwrap();
     assert_eq!(stands, Some(kept));
 }
 
@@ -194,7 +200,11 @@ pub async fn an_attempt_and_what_it_changes_are_stored_together(
         ..counted.clone()
     };
     let stored = deliveries
-        .put_delivery(&recorded.delivery, Some(&recorded.delivery), Some((&twice, &counted)))
+        .put_delivery(
+            &recorded.delivery,
+            Some(&recorded.delivery),
+            Some((&twice, &counted)),
+        )
         .await;
     assert_eq!(stored.unwrap(), Saved::Stale);
     assert_eq!(webhook().await, Some(counted));
@@ -220,7 +230,10 @@ pub async fn the_log_is_read_in_pages(deliveries: &dyn Deliveries) {
         limit: 3,
         cursor: Some("no delivery".into()),
     };
-    let refused = deliveries.deliveries(&mine.webhook_id, &unknown).await.unwrap_err();
+    let refused = deliveries
+        .deliveries(&mine.webhook_id, &unknown)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code, bedrock_diy_core::Code::InvalidRequest);
 }
 

@@ -136,7 +136,10 @@ async fn a_receiver_hears_what_it_asked_for_signed_as_the_reference_verifies_it(
         let ada = room.served.owner();
         let events = ["job.succeeded", "stage.completed"];
         let made = Made::of(&ada, &receiver.url("/news?key=a"), &events);
-        assert!(!made.read().to_string().contains(&made.secret), "a secret is shown once");
+        assert!(
+            !made.read().to_string().contains(&made.secret),
+            "a secret is shown once"
+        );
         let job = submit(&ada, "The bridge opens.");
         assert_eq!(ada.ended(&job)["status"], "SUCCEEDED");
         let posted = receiver.wait(|posted| posted.len() == 2);
@@ -145,14 +148,23 @@ async fn a_receiver_hears_what_it_asked_for_signed_as_the_reference_verifies_it(
             assert_eq!(one.path, "/news?key=a");
             assert_eq!(one.header("content-type"), "application/json");
             assert!(verified(one, &made.secret), "{one:?}");
-            assert!(!verified(one, "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="));
+            assert!(!verified(
+                one,
+                "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+            ));
             let body = one.json();
             let mut data = body["data"].clone();
             let id = data.as_object_mut().unwrap().remove("id").unwrap();
             let number = data["number"].as_u64().unwrap();
-            assert_eq!(id.as_str().unwrap(), format!("{}-{number}", data["jobId"].as_str().unwrap()));
+            assert_eq!(
+                id.as_str().unwrap(),
+                format!("{}-{number}", data["jobId"].as_str().unwrap())
+            );
             assert_eq!(body["timestamp"], data["at"]);
-            let events = stored["items"].as_array().or(stored["events"].as_array()).unwrap();
+            let events = stored["items"]
+                .as_array()
+                .or(stored["events"].as_array())
+                .unwrap();
             assert!(events.contains(&data), "{data} is not what is stored: {stored}");
             let logged = made.delivered(one.header("webhook-id"));
             assert_eq!(logged["attempts"][0]["status"], 200);
@@ -206,8 +218,20 @@ async fn whatever_a_receiver_does_it_is_in_the_log_and_no_job_waits_for_it() {
     });
     tokio::task::block_in_place(|| {
         let ada = room.served.owner();
-        let hooks = ["hangs", "resets", "fails", "redirects", "endless-head", "endless-body"]
-            .map(|path| (path, Made::of(&ada, &receiver.url(&format!("/{path}")), &["job.succeeded"])));
+        let hooks = [
+            "hangs",
+            "resets",
+            "fails",
+            "redirects",
+            "endless-head",
+            "endless-body",
+        ]
+        .map(|path| {
+            (
+                path,
+                Made::of(&ada, &receiver.url(&format!("/{path}")), &["job.succeeded"]),
+            )
+        });
         // Nobody listens there.
         let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let nowhere = format!("http://{}/", away.local_addr().unwrap());
@@ -226,7 +250,10 @@ async fn whatever_a_receiver_does_it_is_in_the_log_and_no_job_waits_for_it() {
             let delivery = of(made);
             let attempt = &delivery["attempts"][0];
             match *path {
-                "hangs" => assert!(attempt["error"].as_str().unwrap().contains("10 seconds"), "{attempt}"),
+                "hangs" => assert!(
+                    attempt["error"].as_str().unwrap().contains("10 seconds"),
+                    "{attempt}"
+                ),
                 "resets" => assert!(attempt["error"].is_string(), "{attempt}"),
                 "fails" => {
                     assert_eq!(attempt["status"], 500);
@@ -246,7 +273,10 @@ async fn whatever_a_receiver_does_it_is_in_the_log_and_no_job_waits_for_it() {
         }
         let delivery = of(&nowhere);
         assert!(
-            delivery["attempts"][0]["error"].as_str().unwrap().contains("refused"),
+            delivery["attempts"][0]["error"]
+                .as_str()
+                .unwrap()
+                .contains("refused"),
             "{delivery}"
         );
     });
@@ -337,7 +367,10 @@ async fn a_receiver_that_is_gone_or_fails_twenty_times_is_left_alone_until_someb
         assert_eq!(heard[1].json()["data"]["reason"], "FAILURES");
 
         receiver.reply(|_| Reply::Status(200, String::new()));
-        let on = ada.change(&fails.at, &json!({"isActive": true})).expect(200).json();
+        let on = ada
+            .change(&fails.at, &json!({"isActive": true}))
+            .expect(200)
+            .json();
         assert_eq!(on["failuresInARow"], 0);
         assert_eq!(on.get("disabledReason"), None);
         let again = format!("{}/deliveries/{}:redeliver", fails.at, pings[0]);
@@ -378,7 +411,9 @@ async fn a_webhook_is_never_a_way_inward() {
             assert_eq!(refused["faults"][0]["field"], "/url", "{inward}: {refused}");
         }
         // A name that leads inward shows when it is looked up, however it looks.
-        let inward = receiver.url("/").replacen("http://127.0.0.1", "https://LOCALHOST", 1);
+        let inward = receiver
+            .url("/")
+            .replacen("http://127.0.0.1", "https://LOCALHOST", 1);
         let made = Made::of(&ada, &inward, &["*"]);
         let attempt = made.tried(&made.ping())["attempts"][0].clone();
         let error = attempt["error"].as_str().unwrap();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    DeliveriesConfig, DynamoDeliveries, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches, DynamoWebhooks,
-    EventBridge, ParameterStore, S3Objects, SqsDeliveryQueue, SqsQueue, StepFunctions, SystemClock, clients::Services,
+    DeliveriesConfig, DynamoDeliveries, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
+    DynamoQuota, DynamoWatches, DynamoWebhooks, EventBridge, ParameterStore, S3Objects, SqsDeliveryQueue,
+    SqsQueue, StepFunctions, SystemClock, clients::Services,
 };
 use bedrock_diy_core::{JobId, catalogue::Catalogue, intake::Lane};
 use bedrock_diy_stack::Stack;
@@ -210,7 +211,8 @@ async fn a_disabled_webhook_is_announced() {
     let aws = aws();
     let name = aws.stack.output("EventBusName").unwrap();
     let told = Inbox::open(&aws.services, "contract-disabled").await;
-    told.subscribe(&name, &contract::ANNOUNCED_IN.parse().unwrap()).await;
+    told.subscribe(&name, &contract::ANNOUNCED_IN.parse().unwrap())
+        .await;
     let bus = EventBridge::new(aws.services.eventbridge.clone(), name);
     contract::a_disabled_webhook_is_announced(&bus, || async {
         let bodies = told.receive_all().await;

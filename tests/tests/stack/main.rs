@@ -16,3 +16,4 @@ mod files;
 mod rules;
 mod streaming;
 mod tables;
+mod webhooks;

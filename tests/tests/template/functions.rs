@@ -120,7 +120,10 @@ fn notify_hears_of_everything_that_a_webhook_can_tell() {
     for queue in ["NotifyQueue", "NotifyDeadLetterQueue"] {
         let statement = &template.properties(&format!("{queue}Policy"))["PolicyDocument"]["Statement"][0];
         assert_eq!(statement["Principal"]["Service"], "events.amazonaws.com");
-        assert_eq!(statement["Condition"]["ArnEquals"]["aws:SourceArn"], "${NotifyRule.Arn}");
+        assert_eq!(
+            statement["Condition"]["ArnEquals"]["aws:SourceArn"],
+            "${NotifyRule.Arn}"
+        );
     }
 }
 

@@ -162,7 +162,9 @@ fn is_idle(machine: &Machine) -> Result<bool> {
         let waiting = machine.queue.depth(Lane::Bulk.as_str())? + machine.queue.depth(Lane::Live.as_str())?;
         // Deliveries that are made just now, and those that are due soon; what waits longer waits for the next start.
         let deliveries = machine.queue.depth(NOTIFY_QUEUE)?
-            + machine.queue.due(DELIVERY_QUEUE, webhook_loops::VISIBILITY_MILLIS)?;
+            + machine
+                .queue
+                .due(DELIVERY_QUEUE, webhook_loops::VISIBILITY_MILLIS)?;
         Ok(waiting + deliveries + machine.executions.open()?)
     };
     match open() {

@@ -144,7 +144,8 @@ impl Attempt {
     /// When it came to its end.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {
-        self.at.plus_millis(i64::try_from(self.millis).unwrap_or(i64::MAX))
+        self.at
+            .plus_millis(i64::try_from(self.millis).unwrap_or(i64::MAX))
     }
 }
 

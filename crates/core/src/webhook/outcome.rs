@@ -49,9 +49,7 @@ pub fn after(delivery: &Delivery, webhook: &Webhook, attempt: Attempt, randomnes
             Some(DeliveryFailure::Disabled)
         } else {
             next.next_attempt_at = next_attempt(&next.attempts, since, now, randomness);
-            next.next_attempt_at
-                .is_none()
-                .then_some(DeliveryFailure::GaveUp)
+            next.next_attempt_at.is_none().then_some(DeliveryFailure::GaveUp)
         };
         if let Some(failure) = failure {
             next.status = DeliveryStatus::Failed;
@@ -74,10 +72,7 @@ fn next_attempt(
     let made = attempts.iter().filter(|attempt| attempt.at >= since).count();
     let pause = PAUSES.get(made.checked_sub(1)?)?;
     let shorter = 1.0 - JITTER * randomness.clamp(0.0, 1.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a pause is some hours at most"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a pause is some hours at most")]
     let millis = (f64::from(*pause) * 1_000.0 * shorter) as i64;
     let at = now.plus_millis(millis);
     (at.millis_since(since) <= limits::WEBHOOK_PATIENCE_SECONDS * 1_000).then_some(at)

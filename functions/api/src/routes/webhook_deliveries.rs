@@ -170,12 +170,7 @@ impl Api {
 
     /// Notes a delivery, and has it made. Who dies in between has answered nobody.
     async fn put_delivery(&self, delivery: &Delivery, before: Option<&Delivery>) -> Result<(), Problem> {
-        match self
-            .ports
-            .deliveries
-            .put_delivery(delivery, before, None)
-            .await?
-        {
+        match self.ports.deliveries.put_delivery(delivery, before, None).await? {
             Saved::Done => {}
             Saved::Stale => {
                 return Err(Problem::conflict(

@@ -325,12 +325,7 @@ impl Api {
                 version: before.version + 1,
                 ..webhook
             };
-            match self
-                .ports
-                .webhooks
-                .put_webhook(&webhook, Some(&before))
-                .await?
-            {
+            match self.ports.webhooks.put_webhook(&webhook, Some(&before)).await? {
                 Saved::Done => return Ok(webhook),
                 Saved::Stale => {}
             }
