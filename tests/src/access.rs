@@ -79,6 +79,8 @@ struct Somebody {
     project: String,
     job: String,
     hook: String,
+    webhook: String,
+    delivery: String,
 }
 
 impl Somebody {
@@ -108,7 +110,9 @@ impl Somebody {
             .replace("{jobId}", &self.job)
             .replace("{stage}", "1")
             .replace("{batch}", "api")
-            .replace("{hookId}", &self.hook);
+            .replace("{hookId}", &self.hook)
+            .replace("{webhookId}", &self.webhook)
+            .replace("{deliveryId}", &self.delivery);
         if path.contains("{sessionId}") {
             format!(
                 "{}?projectId={}",
@@ -137,8 +141,9 @@ impl Somebody {
                 ("POST", "articles:upload") => json!({"name": "bridge.pdf", "bytes": 1_000}),
                 ("POST", "estimate") => json!({"articles": [{"characters": 1_000}]}),
                 ("POST", "hooks") => hook(),
-                ("PATCH", "{hookId}") => json!({"name": "Changed"}),
-                ("POST", "{hookId}:rotate") => json!({}),
+                ("POST", "webhooks") => webhook(),
+                ("PATCH", "{hookId}" | "{webhookId}") => json!({"name": "Changed"}),
+                ("POST", "{hookId}:rotate" | "{webhookId}:rotate") => json!({}),
                 _ => return None,
             },
         )
@@ -157,7 +162,12 @@ fn hook() -> Value {
     json!({"name": "CMS", "scheme": {"kind": "standardWebhooks"}, "mapping": {"text": "/text"}})
 }
 
-/// Nine people, each with a project that has a card, a job that has succeeded, and a hook.
+/// A webhook whose receiver is nowhere: whatever comes of it, comes of it later.
+fn webhook() -> Value {
+    json!({"name": "The desk", "url": "https://receiver.invalid/hook", "events": ["job.failed"]})
+}
+
+/// Nine people, each with a project that has a card, a job that has succeeded, a hook, and a webhook with a delivery.
 fn everybody(callers: &impl Callers, admin: &Client) -> Vec<Somebody> {
     let mut all = Vec::new();
     for role in ROLES {
@@ -181,6 +191,11 @@ fn everybody(callers: &impl Callers, admin: &Client) -> Vec<Somebody> {
             let article = json!({"text": "The bridge opens.", "sessionId": "talk"});
             let job = admin.post(&format!("{at}/articles"), &article).expect(202).json();
             let made = admin.post(&format!("{at}/hooks"), &hook()).expect(201).json();
+            let webhooks = format!("{at}/webhooks");
+            let told = admin.post(&webhooks, &webhook()).expect(201).json();
+            let webhook = told["webhookId"].as_str().unwrap().to_owned();
+            let ping = admin.call("POST", &format!("{webhooks}/{webhook}:ping"));
+            let ping = ping.send().expect(202).json();
             let client = if standing == "owner" && role != "editor" {
                 callers.another_role(&name, role)
             } else {
@@ -193,6 +208,8 @@ fn everybody(callers: &impl Callers, admin: &Client) -> Vec<Somebody> {
                 project,
                 job: job["jobId"].as_str().unwrap().to_owned(),
                 hook: made["hookId"].as_str().unwrap().to_owned(),
+                webhook,
+                delivery: ping["deliveryId"].as_str().unwrap().to_owned(),
             });
         }
     }

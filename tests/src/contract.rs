@@ -12,6 +12,7 @@ mod projects;
 mod queue;
 mod quota;
 mod watches;
+mod webhooks;
 
 pub use bus::*;
 pub use executions::*;
@@ -25,6 +26,7 @@ pub use projects::*;
 pub use queue::*;
 pub use quota::*;
 pub use watches::*;
+pub use webhooks::*;
 
 use bedrock_diy_core::{
     BatchId, JobId, ProjectId, PromptId,

@@ -74,6 +74,7 @@ impl Function {
             .envs(settings)
             .env("AWS_ENDPOINT_URL", &stack.url)
             .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &stack.model)
+            .env("WEBHOOKS_TO_THIS_MACHINE", "local-aws")
             .env("AWS_REGION", REGION)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")

@@ -216,13 +216,21 @@ impl Client {
     /// Waits until the job has ended.
     #[must_use]
     pub fn ended(&self, job: &str) -> Value {
+        self.when(job, |job| {
+            !["ACCEPTED", "RUNNING"].contains(&job["status"].as_str().unwrap())
+        })
+    }
+
+    /// Waits until what is there is as it should be.
+    #[must_use]
+    pub fn when(&self, path: &str, ready: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + Duration::from_mins(2);
         loop {
-            let job = self.get(job).expect(200).json();
-            if !["ACCEPTED", "RUNNING"].contains(&job["status"].as_str().unwrap()) {
-                return job;
+            let found = self.get(path).expect(200).json();
+            if ready(&found) {
+                return found;
             }
-            assert!(Instant::now() < until, "the job does not end: {job}");
+            assert!(Instant::now() < until, "{path} stays so: {found}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -138,6 +138,7 @@ impl StandIn {
             ("MODEL_QUOTA_TABLE", &tables.model_quota),
             ("WEBHOOKS_TABLE", &tables.webhooks),
             ("CONNECTIONS_TABLE", &tables.connections),
+            ("DELIVERIES_TABLE", &tables.deliveries),
             ("PROMPTS_BUCKET", &buckets.prompts),
             ("ARTICLES_BUCKET", &buckets.articles),
             ("RESULTS_BUCKET", &buckets.results),
@@ -151,6 +152,10 @@ impl StandIn {
             (
                 "LIVE_QUEUE_URL",
                 "https://sqs.us-east-1.amazonaws.com/123456789012/live",
+            ),
+            (
+                "DELIVERIES_QUEUE_URL",
+                "https://sqs.us-east-1.amazonaws.com/123456789012/deliveries",
             ),
             (
                 "STATE_MACHINE_ARN",
@@ -189,6 +194,7 @@ pub(crate) fn config() -> Config {
             model_quota: named("BedrockDiyModelQuota-bench"),
             webhooks: named("BedrockDiyWebhooks-bench"),
             connections: named("BedrockDiyConnections-bench"),
+            deliveries: named("BedrockDiyDeliveries-bench"),
         },
         buckets: Buckets {
             prompts: named("bedrock-diy-prompts-123456789012-us-east-1-bench"),

@@ -13,6 +13,8 @@ use bedrock_diy_core::{
     error::Result,
     event::{Event, Written},
     ports::Bus,
+    time::Timestamp,
+    webhook::WebhookDisabled,
 };
 use serde::Serialize;
 
@@ -37,10 +39,10 @@ pub struct EventBridge {
 /// An event as the bus carries it: `detail-type` is its type, `detail` the event with its own id, the
 /// same however often it is published (`EventBridge` gives each put an id of its own).
 #[derive(Serialize)]
-struct Detail<'a> {
+struct Detail<'a, T> {
     id: String,
     #[serde(flatten)]
-    event: &'a Event,
+    event: &'a T,
 }
 
 impl EventBridge {
@@ -50,27 +52,38 @@ impl EventBridge {
         Self { client, bus }
     }
 
-    fn entry(&self, event: &Event) -> Result<PutEventsRequestEntry> {
-        let detail = serde_json::to_string(&Detail {
-            id: event.id(),
-            event,
-        })
-        .map_err(|error| {
+    fn entry<T: Serialize>(
+        &self,
+        kind: &str,
+        id: String,
+        at: Timestamp,
+        event: &T,
+    ) -> Result<PutEventsRequestEntry> {
+        let detail = serde_json::to_string(&Detail { id, event }).map_err(|error| {
             Failure::new(
                 Code::InternalError,
                 format!("an event can't be written as JSON: {error}"),
             )
         })?;
-        let millis = u64::try_from(event.at.millis()).unwrap_or_default();
+        let millis = u64::try_from(at.millis()).unwrap_or_default();
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
         Ok(PutEventsRequestEntry::builder()
             .event_bus_name(&self.bus)
             .source(SOURCE)
-            .detail_type(event.fact.name())
+            .detail_type(kind)
             .detail(detail)
             .time(DateTime::from(at))
             .set_trace_header(trace::header())
             .build())
+    }
+
+    async fn put(&self, entries: Vec<PutEventsRequestEntry>) -> Result<()> {
+        let put = self.client.put_events().set_entries(Some(entries)).send().await;
+        let put = put.map_err(|error| failure("publishing events", &error))?;
+        if put.failed_entry_count > 0 {
+            return Err(refused(put.entries()));
+        }
+        Ok(())
     }
 }
 
@@ -84,15 +97,16 @@ impl Bus for EventBridge {
         for batch in told.chunks(BATCH) {
             let entries = batch
                 .iter()
-                .map(|event| self.entry(event))
+                .map(|event| self.entry(event.fact.name(), event.id(), event.at, event))
                 .collect::<Result<Vec<_>>>()?;
-            let put = self.client.put_events().set_entries(Some(entries)).send().await;
-            let put = put.map_err(|error| failure("publishing events", &error))?;
-            if put.failed_entry_count > 0 {
-                return Err(refused(put.entries()));
-            }
+            self.put(entries).await?;
         }
         Ok(())
+    }
+
+    async fn announce(&self, disabled: &WebhookDisabled) -> Result<()> {
+        let entry = self.entry(WebhookDisabled::TYPE, disabled.id(), disabled.at, disabled)?;
+        self.put(vec![entry]).await
     }
 
     fn delta(&self, _: Written) {}

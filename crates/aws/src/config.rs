@@ -19,10 +19,12 @@ pub struct Tables {
     pub stage_memo: String,
     /// `MODEL_QUOTA_TABLE`: the line before each model, by `model` and `holder`.
     pub model_quota: String,
-    /// `WEBHOOKS_TABLE`: inbound hooks, by `projectId` and `webhookId`.
+    /// `WEBHOOKS_TABLE`: inbound hooks and outbound webhooks, by `projectId` and `webhookId`.
     pub webhooks: String,
     /// `CONNECTIONS_TABLE`: what `WebSocket` connections follow, by `topic` and `connectionId`.
     pub connections: String,
+    /// `DELIVERIES_TABLE`: what was sent to outbound webhooks, by `webhookId` and `deliveryId`.
+    pub deliveries: String,
 }
 
 /// The S3 buckets, all of them versioned.
@@ -102,6 +104,18 @@ pub struct ApiConfig {
     pub cors_origins: Vec<String>,
 }
 
+/// What whoever has to do with deliveries to webhooks needs besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveriesConfig {
+    /// `DELIVERIES_QUEUE_URL`: the queue of those that are to be made.
+    pub queue: String,
+    /// `DELIVERIES_DEAD_LETTERS_QUEUE_URL`: those that nobody has taken for a day. Only deliver is told.
+    pub dead_letters: String,
+    /// `WEBHOOKS_TO_THIS_MACHINE`: whether webhooks may lead to this machine, as on a local AWS for tests. No deployment
+    /// on AWS says so, and one that did would not start.
+    pub to_this_machine: bool,
+}
+
 impl Config {
     /// As the function's environment says.
     pub fn from_environment() -> Result<Self> {
@@ -119,6 +133,7 @@ impl Config {
             "MODEL_QUOTA_TABLE",
             "WEBHOOKS_TABLE",
             "CONNECTIONS_TABLE",
+            "DELIVERIES_TABLE",
             "PROMPTS_BUCKET",
             "ARTICLES_BUCKET",
             "RESULTS_BUCKET",
@@ -137,6 +152,7 @@ impl Config {
                 model_quota: said.text("MODEL_QUOTA_TABLE"),
                 webhooks: said.text("WEBHOOKS_TABLE"),
                 connections: said.text("CONNECTIONS_TABLE"),
+                deliveries: said.text("DELIVERIES_TABLE"),
             },
             buckets: Buckets {
                 prompts: said.text("PROMPTS_BUCKET"),
@@ -163,6 +179,39 @@ impl IntakeConfig {
             max_receives: said.number("MAX_RECEIVES")?,
         })
     }
+}
+
+impl DeliveriesConfig {
+    /// As the function's environment says.
+    pub fn from_environment() -> Result<Self> {
+        Self::read(&Variables(&variable))
+    }
+
+    fn read(said: &Variables<'_>) -> Result<Self> {
+        said.check(&["DELIVERIES_QUEUE_URL"])?;
+        let to_this_machine = match said.text("WEBHOOKS_TO_THIS_MACHINE").as_str() {
+            "" => false,
+            "local-aws" if is_on_this_machine(&said.text("AWS_ENDPOINT_URL")) => true,
+            _ => {
+                return Err(Failure::new(
+                    Code::InternalError,
+                    "the environment says WEBHOOKS_TO_THIS_MACHINE, which is for a local AWS alone",
+                ));
+            }
+        };
+        Ok(Self {
+            queue: said.text("DELIVERIES_QUEUE_URL"),
+            dead_letters: said.text("DELIVERIES_DEAD_LETTERS_QUEUE_URL"),
+            to_this_machine,
+        })
+    }
+}
+
+/// Whether a service's address is this machine's.
+fn is_on_this_machine(url: &str) -> bool {
+    ["http://127.0.0.1:", "http://localhost:"]
+        .iter()
+        .any(|here| url.starts_with(here))
 }
 
 impl EntryConfig {
@@ -304,6 +353,27 @@ mod tests {
         let said = |name: &str| (name != "JOBS_TABLE" && name != "EVENT_BUS").then(|| "7".to_owned());
         let failure = Config::read(&Variables(&said)).unwrap_err();
         assert!(failure.detail.contains("JOBS_TABLE, EVENT_BUS:"), "{failure}");
+    }
+
+    #[test]
+    fn webhooks_lead_to_this_machine_on_a_local_aws_alone() {
+        let read = |allowed: &str, endpoint: &str| {
+            let said = |name: &str| match name {
+                "WEBHOOKS_TO_THIS_MACHINE" => Some(allowed.to_owned()),
+                "AWS_ENDPOINT_URL" => Some(endpoint.to_owned()),
+                _ => Some("https://sqs/queue".to_owned()),
+            };
+            DeliveriesConfig::read(&Variables(&said)).map(|config| config.to_this_machine)
+        };
+        assert_eq!(read("", ""), Ok(false));
+        assert_eq!(read("local-aws", "http://127.0.0.1:4566"), Ok(true));
+        for (allowed, endpoint) in [
+            ("local-aws", ""),
+            ("local-aws", "https://vpce-1.sqs.us-east-1.vpce.amazonaws.com"),
+            ("yes", "http://127.0.0.1:4566"),
+        ] {
+            read(allowed, endpoint).unwrap_err();
+        }
     }
 
     #[test]

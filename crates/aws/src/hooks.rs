@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     dynamo::{self, Item, Written, number, put_if, text},
     storage::{corrupt, failure},
+    webhooks::OUTBOUND,
 };
 
 /// Inbound hooks.
@@ -81,9 +82,11 @@ impl Hooks for DynamoHooks {
             let query = self.client.query().table_name(&self.table).consistent_read(true);
             // In the order of their ids, which begin with the moment that they were made at.
             let page = query
-                .key_condition_expression("projectId = :project")
+                // Outbound webhooks come behind them.
+                .key_condition_expression("projectId = :project AND webhookId < :outbound")
                 .filter_expression("attribute_not_exists(deletedAt)")
                 .expression_attribute_values(":project", text(project.as_str()))
+                .expression_attribute_values(":outbound", text(OUTBOUND))
                 .set_exclusive_start_key(from)
                 .send()
                 .await

@@ -11,6 +11,9 @@
 //! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | `DynamoDB` |
 //! | [`DynamoWatches`] | [`Watches`](bedrock_diy_core::ports::Watches) | `DynamoDB` |
 //! | [`Pushes`] | [`Followers`](bedrock_diy_core::ports::Followers), [`Follows`](bedrock_diy_core::ports::Follows), [`Connections`](bedrock_diy_core::ports::Connections) | API Gateway, `DynamoDB` |
+//! | [`DynamoWebhooks`] | [`Webhooks`](bedrock_diy_core::ports::Webhooks) | `DynamoDB` |
+//! | [`DynamoDeliveries`] | [`Deliveries`](bedrock_diy_core::ports::Deliveries) | `DynamoDB` |
+//! | [`SqsDeliveryQueue`] | [`DeliveryQueue`](bedrock_diy_core::ports::DeliveryQueue), [`DeliveryRetries`](bedrock_diy_core::ports::DeliveryRetries) | SQS |
 //! | [`ParameterStore`] | [`Secrets`](bedrock_diy_core::ports::Secrets) | Systems Manager |
 //! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
 //! | [`S3Downloads`] | [`Downloads`](bedrock_diy_core::ports::Downloads) | S3 |
@@ -53,6 +56,8 @@ mod config;
 #[cfg(feature = "services")]
 mod connections;
 #[cfg(feature = "services")]
+mod deliveries;
+#[cfg(feature = "services")]
 mod downloads;
 #[cfg(feature = "services")]
 mod dynamo;
@@ -86,12 +91,18 @@ mod trace;
 mod uploads;
 #[cfg(feature = "services")]
 mod watches;
+#[cfg(feature = "services")]
+mod webhooks;
 
 #[cfg(feature = "services")]
 pub use self::{
     bus::{EventBridge, SOURCE},
     clock::SystemClock,
-    config::{ApiConfig, Buckets, Config, EntryConfig, IntakeConfig, IssuerConfig, SocketConfig, Tables},
+    config::{
+        ApiConfig, Buckets, Config, DeliveriesConfig, EntryConfig, IntakeConfig, IssuerConfig, SocketConfig,
+        Tables,
+    },
+    deliveries::{DynamoDeliveries, SqsDeliveryQueue},
     downloads::{DOWNLOADS, S3Downloads},
     executions::StepFunctions,
     history::DynamoHistory,
@@ -106,5 +117,6 @@ pub use self::{
     secrets::ParameterStore,
     uploads::S3Uploads,
     watches::DynamoWatches,
+    webhooks::DynamoWebhooks,
 };
 pub use bedrock::Bedrock;

@@ -39,7 +39,7 @@ const AT_ONCE: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a row that somebody else holds is waited for, and how often it is looked at.
-const HELD: Duration = Duration::from_secs(20);
+const HELD: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What is written is gathered for so long before it is shown: a message of API Gateway's costs as much with one word.

@@ -21,7 +21,7 @@ use bedrock_diy_core::{
     article::Bucket,
     error::Result,
     intake::{Drop, IntakeMessage, Lane},
-    ports::{Clock, Identity, Model, Objects, Queue},
+    ports::{Clock, Identity, Model, Objects, Queue, Sender},
 };
 use bedrock_diy_embedded::{FileSecrets, LocalUploads, SqliteHistory, SqliteHooks};
 use bedrock_diy_identity::{Algorithm, Oidc, OidcConfig, TokenFile};
@@ -49,6 +49,7 @@ impl Listener {
     pub(crate) async fn bind(
         machine: &Machine,
         model: Arc<dyn Model>,
+        sender: Arc<dyn Sender>,
         listening: &Listening,
         default_model: &str,
     ) -> Result<Self> {
@@ -58,7 +59,7 @@ impl Listener {
             ..Settings::new(default_model, &listening.cors_origin)?
         };
         let uploads = LocalUploads::new(rand::random());
-        let ports = ports(machine, model, uploads.clone());
+        let ports = ports(machine, model, sender, uploads.clone());
         let sockets = Sockets::new(ports.clone(), machine.bus.clone());
         let api = Arc::new(Api::new(ports, machine.catalogue.clone(), settings));
         let router = Router::new()
@@ -152,7 +153,7 @@ pub(crate) fn token_file(data: &path::Path) -> PathBuf {
     data.join("tokens.toml")
 }
 
-fn ports(machine: &Machine, model: Arc<dyn Model>, uploads: LocalUploads) -> Ports {
+fn ports(machine: &Machine, model: Arc<dyn Model>, sender: Arc<dyn Sender>, uploads: LocalUploads) -> Ports {
     Ports {
         projects: Arc::new(machine.projects.clone()),
         jobs: Arc::new(machine.jobs.clone()),
@@ -162,6 +163,10 @@ fn ports(machine: &Machine, model: Arc<dyn Model>, uploads: LocalUploads) -> Por
         downloads: None,
         history: Arc::new(SqliteHistory::new(machine.database.clone())),
         hooks: Arc::new(SqliteHooks::new(machine.database.clone())),
+        webhooks: Arc::new(machine.webhooks.clone()),
+        deliveries: Arc::new(machine.deliveries.clone()),
+        delivery_queue: Arc::new(machine.delivery_queue.clone()),
+        sender,
         secrets: Arc::new(FileSecrets::new(machine.data.secrets())),
         model,
         queue: Arc::new(machine.queue.clone()),

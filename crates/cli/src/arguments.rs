@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod jobs;
+mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,6 +14,10 @@ pub use self::{
         PullCards, PushCards, Submit, SubmitLane,
     },
     jobs::{DeadLetters, Export, Format, Jobs, ListJobs, OneJob, Results, SomeJobs, Status},
+    webhooks::{
+        CreateWebhook, DeleteWebhook, ListDeliveries, ListWebhooks, OneWebhook, Redeliver, RotateWebhook,
+        Webhooks,
+    },
 };
 
 /// Runs articles through ordered prompt cards, each once, with results and history kept.
@@ -149,6 +154,12 @@ pub enum Command {
     /// Writes results of finished jobs.
     #[command(subcommand)]
     Results(Results),
+    /// Lists a project's webhooks, makes and changes them, and shows what was sent.
+    ///
+    /// A webhook has what happens to a project's jobs posted to an address of yours, signed as Standard Webhooks says
+    /// (docs/WEBHOOKS.md is for whoever receives it).
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Lists the tokens that this machine's API takes, adds and removes some.
     ///
     /// A token is named after whoever has it; projects name their owner and members so. The first one, `local`, is
@@ -241,6 +252,10 @@ pub struct Serve {
     /// Ends when nothing is left to do, instead of waiting for more. The API is not served then.
     #[arg(long)]
     pub until_idle: bool,
+    /// Lets webhooks lead to this machine, too, and by http: for whoever develops a receiver. Otherwise they lead to https
+    /// addresses on the public internet alone.
+    #[arg(long)]
+    pub webhooks_to_this_machine: bool,
     /// Where the API listens, and who may ask it.
     #[command(flatten)]
     pub listening: Listening,

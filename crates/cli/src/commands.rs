@@ -14,6 +14,7 @@ mod submit;
 mod submit_files;
 mod summary;
 mod tokens;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -63,6 +64,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Results(crate::arguments::Results::Export(export)) => {
             results::export(elsewhere, &data, catalogue()?, export).await
         }
+        Command::Webhooks(command) => webhooks::webhooks(elsewhere, &data, command).await,
         Command::Tokens(command) => tokens::tokens(&data, command),
         Command::Models(models) => models::list(&catalogue()?, &models),
         Command::Completions(completions) => {

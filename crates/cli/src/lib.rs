@@ -21,3 +21,4 @@ pub mod results;
 mod sockets;
 mod terminal;
 mod text;
+mod webhook_loops;

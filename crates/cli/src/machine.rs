@@ -8,23 +8,25 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     cursor::{CaughtError, Cursor},
     error::Result,
-    ports::Model,
+    ports::{Model, Sender},
 };
+use bedrock_diy_deliver::Deliver;
 use bedrock_diy_embedded::{
     ConcurrencyLimit, DataFolder, Database, EmbeddedBus, ExecutionStore, FileSecrets, MemoryQuota,
-    SqliteHistory, SqliteHooks, SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects, SqliteQueue,
-    SystemClock, Turns,
+    SqliteDeliveries, SqliteHistory, SqliteHooks, SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects,
+    SqliteQueue, SqliteWebhooks, SystemClock, Turns,
     engine::{Engine, FailedExecution, OnFailed, StateMachine, TaskError, TaskHandler, TaskOutcome},
 };
 use bedrock_diy_finish::{Ended, Finish};
 use bedrock_diy_intake::Intake;
+use bedrock_diy_notify::{Notify, ToWebhooks};
 use bedrock_diy_plan::Plan;
 use bedrock_diy_stage::{Ports, Stage};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
-use crate::intake_loop::IntakeLoop;
+use crate::{intake_loop::IntakeLoop, webhook_loops::WebhookLoops};
 
 const STATE_MACHINE: &str = include_str!("../../../statemachine/article.asl.json");
 
@@ -60,7 +62,13 @@ pub struct Machine {
     pub bus: EmbeddedBus,
     /// Inbound hooks.
     pub hooks: SqliteHooks,
-    /// Their secrets.
+    /// Outbound webhooks.
+    pub webhooks: SqliteWebhooks,
+    /// The log of what was sent to them.
+    pub deliveries: SqliteDeliveries,
+    /// What is to be sent to them: a queue of its own to be woken by.
+    pub delivery_queue: SqliteQueue,
+    /// The secrets of hooks and webhooks.
     pub secrets: FileSecrets,
     /// What is known about models.
     pub catalogue: Arc<Catalogue>,
@@ -81,6 +89,9 @@ impl Machine {
             executions: ExecutionStore::new(database.clone(), clock.clone()),
             bus: EmbeddedBus::new(database.clone()),
             hooks: SqliteHooks::new(database.clone()),
+            webhooks: SqliteWebhooks::new(database.clone()),
+            deliveries: SqliteDeliveries::new(database.clone()),
+            delivery_queue: SqliteQueue::new(database.clone(), clock.clone()),
             secrets: FileSecrets::new(data.secrets()),
             objects,
             memo,
@@ -162,8 +173,35 @@ impl Machine {
             machine: self.clone(),
             engines: (0..engines).map(engine).collect::<Result<_>>()?,
             intake: IntakeLoop::new(intake, self.queue.clone()),
+            webhooks: None,
             turns,
         })
+    }
+
+    /// What has events delivered to webhooks.
+    fn webhook_loops(&self, sender: Arc<dyn Sender>) -> WebhookLoops {
+        let webhooks = ToWebhooks {
+            webhooks: Arc::new(self.webhooks.clone()),
+            deliveries: Arc::new(self.deliveries.clone()),
+            queue: Arc::new(self.delivery_queue.clone()),
+        };
+        let deliver = Deliver {
+            webhooks: webhooks.webhooks.clone(),
+            deliveries: webhooks.deliveries.clone(),
+            secrets: Arc::new(self.secrets.clone()),
+            sender,
+            bus: Arc::new(self.bus.clone()),
+            clock: self.clock.clone(),
+        };
+        WebhookLoops {
+            notify: Notify {
+                webhooks,
+                connections: None,
+            },
+            deliver: Arc::new(deliver),
+            bus: self.bus.clone(),
+            queue: self.delivery_queue.clone(),
+        }
     }
 }
 
@@ -172,10 +210,20 @@ pub struct Workers {
     machine: Machine,
     intake: IntakeLoop,
     engines: Vec<Arc<Engine>>,
+    webhooks: Option<WebhookLoops>,
     turns: Arc<Turns>,
 }
 
 impl Workers {
+    /// With events delivered to webhooks, by this sender.
+    #[must_use]
+    pub fn with_webhooks(self, sender: Arc<dyn Sender>) -> Self {
+        Self {
+            webhooks: Some(self.machine.webhook_loops(sender)),
+            ..self
+        }
+    }
+
     /// Takes up what an earlier process left, and works until `stop` says true.
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<()> {
         let messages = self.machine.queue.recover().await?;
@@ -190,6 +238,13 @@ impl Workers {
             on_thread("engine", move || engine.run(stop, GRACE))
         });
         let engines = futures_util::future::try_join_all(engines);
+        let (webhooks, delivering) = (self.webhooks, stop.clone());
+        let webhooks = async move {
+            match webhooks {
+                Some(webhooks) => webhooks.run(delivering).await,
+                None => Ok(()),
+            }
+        };
         let (turns, mut stopped) = (self.turns, stop);
         // Calls in flight are paid: they may end. No other begins.
         let close = async move {
@@ -197,7 +252,7 @@ impl Workers {
             turns.close();
             Ok(())
         };
-        tokio::try_join!(intake, engines, close).map(|_| ())
+        tokio::try_join!(intake, engines, webhooks, close).map(|_| ())
     }
 }
 

@@ -10,6 +10,20 @@ use crate::{
     time::Timestamp,
 };
 
+/// The types of events that the bus tells of jobs: all but the pieces of answers.
+pub const TYPES: [&str; 10] = [
+    "job.accepted",
+    "job.started",
+    "stage.started",
+    "stage.completed",
+    "stage.failed",
+    "stage.retrying",
+    "job.waiting",
+    "job.succeeded",
+    "job.failed",
+    "job.cancelled",
+];
+
 /// A numbered fact about a job. A job's numbers start at 1 and have no holes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

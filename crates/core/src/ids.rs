@@ -105,6 +105,19 @@ id!(
     "hook id",
     ulid_text
 );
+id!(
+    /// Names an outbound webhook: 26 characters of Crockford's base 32, as a ULID.
+    WebhookId,
+    "webhook id",
+    ulid_text
+);
+id!(
+    /// Names a delivery to a webhook, and is its `webhook-id` there: 26 characters of Crockford's base 32, as a ULID.
+    /// Later ones come later in the order of their ids.
+    DeliveryId,
+    "delivery id",
+    ulid_text
+);
 
 impl JobId {
     /// The job of an article dropped in the inbox: the same object version is the same job, however
@@ -145,23 +158,49 @@ impl JobId {
         Self(fresh(now, randomness))
     }
 
-    /// The first 128 bits of SHA-256 over the parts, each with its length in front, so that no two
-    /// different lists of parts read the same.
     fn derived(parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let digest = hash.finalize();
-        let mut bits = [0; 16];
-        bits.copy_from_slice(&digest[..16]);
-        Self(Ulid::from(u128::from_be_bytes(bits)).to_string().into())
+        Self(Ulid::from(digest(parts)).to_string().into())
     }
+}
+
+/// The first 128 bits of SHA-256 over the parts, each with its length in front, so that no two
+/// different lists of parts read the same.
+fn digest(parts: &[&str]) -> u128 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest = hash.finalize();
+    let mut bits = [0; 16];
+    bits.copy_from_slice(&digest[..16]);
+    u128::from_be_bytes(bits)
 }
 
 impl HookId {
     /// An id that nobody else has: 80 bits of it are the randomness's.
+    #[must_use]
+    pub fn fresh(now: crate::time::Timestamp, randomness: u128) -> Self {
+        Self(fresh(now, randomness))
+    }
+}
+
+impl WebhookId {
+    /// An id that nobody else has: 80 bits of it are the randomness's.
+    #[must_use]
+    pub fn fresh(now: crate::time::Timestamp, randomness: u128) -> Self {
+        Self(fresh(now, randomness))
+    }
+}
+
+impl DeliveryId {
+    /// The delivery of an event to a webhook: the same one, however often the event is heard of.
+    #[must_use]
+    pub fn of(webhook: &WebhookId, event: &str, at: crate::time::Timestamp) -> Self {
+        Self(fresh(at, digest(&["delivery", webhook.as_str(), event])))
+    }
+
+    /// An id that nobody can derive.
     #[must_use]
     pub fn fresh(now: crate::time::Timestamp, randomness: u128) -> Self {
         Self(fresh(now, randomness))

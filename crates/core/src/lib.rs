@@ -36,6 +36,7 @@ pub mod render;
 pub mod stage;
 pub mod text;
 pub mod time;
+pub mod webhook;
 
 pub use error::{Class, Code, Failure};
-pub use ids::{BatchId, HookId, JobId, ProjectId, PromptId, SessionId};
+pub use ids::{BatchId, DeliveryId, HookId, JobId, ProjectId, PromptId, SessionId, WebhookId};

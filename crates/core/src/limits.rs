@@ -109,3 +109,32 @@ pub const PUSH_BYTES: usize = 30 * 1_024;
 
 /// How much a connection that stays open may follow at once.
 pub const FOLLOWS: usize = 100;
+
+/// The most outbound webhooks of a project: each event is looked at for each of them.
+pub const WEBHOOKS: usize = 20;
+
+/// The longest address of a webhook, in bytes.
+pub const WEBHOOK_URL_BYTES: usize = 2_048;
+
+/// How long a receiver has to answer, in seconds, from the look-up of its name on.
+pub const WEBHOOK_SECONDS: u64 = 10;
+
+/// How long a delivery is tried for, in seconds: a day.
+pub const WEBHOOK_PATIENCE_SECONDS: u64 = 24 * 60 * 60;
+
+/// So many attempts that fail in a row disable a webhook.
+pub const WEBHOOK_FAILURES: u32 = 20;
+
+/// What is kept of a receiver's answer, in bytes.
+pub const WEBHOOK_ANSWER_BYTES: usize = 1_024;
+
+/// The longest head of a receiver's answer, in bytes, and the most headers in it.
+pub const WEBHOOK_HEAD_BYTES: usize = 16 * 1_024;
+/// The most headers of a receiver's answer.
+pub const WEBHOOK_HEADERS: usize = 64;
+
+/// How long deliveries stay in the log, in days.
+pub const DELIVERY_DAYS: u32 = 30;
+
+/// A delivery with so many attempts is not sent anew: with what is kept of each answer, its item stays below 100 kB.
+pub const DELIVERY_ATTEMPTS: usize = 40;

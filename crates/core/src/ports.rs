@@ -20,6 +20,7 @@ mod objects;
 mod projects;
 mod uploads;
 mod watches;
+mod webhooks;
 
 pub use clock::Clock;
 pub use downloads::{Download, Downloads};
@@ -35,3 +36,4 @@ pub use objects::Objects;
 pub use projects::{Projects, Saved};
 pub use uploads::{UploadTicket, Uploads};
 pub use watches::{Followers, Watch, Watches};
+pub use webhooks::{Deliveries, DeliveryQueue, DeliveryRetries, Sender, Sent, Webhooks};

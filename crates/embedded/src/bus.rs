@@ -6,6 +6,8 @@ use bedrock_diy_core::{
     error::Result,
     event::{Event, Unstored, Written},
     ports::{Bus, Followers, Watch, Watches},
+    time::Timestamp,
+    webhook::WebhookDisabled,
 };
 use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast};
@@ -49,17 +51,28 @@ impl EmbeddedBus {
     /// Delivers all events that are stored from now on to the queue of this name, at least once, until
     /// [`Self::unsubscribe`].
     pub async fn subscribe(&self, queue: &str) -> Result<()> {
-        self.execute(
-            "INSERT INTO subscriptions VALUES (?1) ON CONFLICT DO NOTHING",
-            queue,
-        )
-        .await
+        let queue = queue.to_owned();
+        self.database
+            .write(move |connection| subscribe(connection, &queue))
+            .await
     }
 
     /// Delivers no more events to this queue. What lies in it stays.
     pub async fn unsubscribe(&self, queue: &str) -> Result<()> {
-        self.execute("DELETE FROM subscriptions WHERE queue = ?1", queue)
+        let queue = queue.to_owned();
+        self.database
+            .write(move |connection| unsubscribe(connection, &queue))
             .await
+    }
+
+    /// Whether events are delivered to this queue.
+    pub fn is_subscribed(&self, queue: &str) -> Result<bool> {
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM subscriptions WHERE queue = ?1)")
+                .and_then(|mut select| select.query_row([queue], |row| row.get(0)))
+                .map_err(|error| failure(&error))
+        })
     }
 
     /// Resolves when this process has stored an event. Others store them, too: look at the queue now and
@@ -79,18 +92,6 @@ impl EmbeddedBus {
     pub fn follow_deltas(&self) -> broadcast::Receiver<Arc<Written>> {
         self.deltas.subscribe()
     }
-
-    async fn execute(&self, sql: &'static str, queue: &str) -> Result<()> {
-        let queue = queue.to_owned();
-        self.database
-            .write(move |connection| {
-                connection
-                    .execute(sql, [&queue])
-                    .map(|_| ())
-                    .map_err(|error| failure(&error))
-            })
-            .await
-    }
 }
 
 #[async_trait]
@@ -105,6 +106,15 @@ impl Bus for EmbeddedBus {
                 let _ = self.events.send(Arc::new(event.clone()));
             }
         }
+        Ok(())
+    }
+
+    async fn announce(&self, disabled: &WebhookDisabled) -> Result<()> {
+        let (body, at) = (to_json("event", disabled)?, disabled.at);
+        self.database
+            .write(move |connection| put_into_all(connection, at, &body))
+            .await?;
+        self.delivered.notify_waiters();
         Ok(())
     }
 
@@ -151,6 +161,36 @@ pub(crate) fn deliver(connection: &Connection, events: &[Event]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Puts what is no job's event into every subscription's queue.
+fn put_into_all(connection: &Connection, at: Timestamp, body: &str) -> Result<()> {
+    let queues = subscriptions(connection).map_err(|error| failure(&error))?;
+    queues
+        .iter()
+        .try_for_each(|queue| queue::insert(connection, queue, at, body))
+}
+
+/// Has all events that are stored from now on put into this queue.
+pub(crate) fn subscribe(connection: &Connection, queue: &str) -> Result<()> {
+    execute(
+        connection,
+        "INSERT INTO subscriptions VALUES (?1) ON CONFLICT DO NOTHING",
+        queue,
+    )
+}
+
+/// Has no more events put into this queue.
+pub(crate) fn unsubscribe(connection: &Connection, queue: &str) -> Result<()> {
+    execute(connection, "DELETE FROM subscriptions WHERE queue = ?1", queue)
+}
+
+fn execute(connection: &Connection, sql: &str, queue: &str) -> Result<()> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([queue]))
+        .map(drop)
+        .map_err(|error| failure(&error))
 }
 
 fn subscriptions(connection: &Connection) -> rusqlite::Result<Vec<String>> {

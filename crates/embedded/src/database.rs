@@ -18,10 +18,23 @@ use tokio::sync::oneshot;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The layout of the tables; a data folder of another one is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 5;
+const SCHEMA_VERSION: i64 = 6;
 
-/// What the layout before lacks. It is all that differs, so such a folder is brought up to date.
-const SINCE_LAYOUT_4: &str = "CREATE INDEX jobs_by_project ON jobs (project_id)";
+/// What layouts before lack, the oldest first: the first of them is layout 4. It is all that differs, so such a folder
+/// is brought up to date.
+const SINCE: [&str; 2] = [
+    "CREATE INDEX jobs_by_project ON jobs (project_id)",
+    "CREATE TABLE webhooks (
+         webhook_id TEXT PRIMARY KEY, project_id TEXT NOT NULL, document TEXT NOT NULL
+     ) WITHOUT ROWID;
+     CREATE INDEX webhooks_by_project ON webhooks (project_id, webhook_id);
+     CREATE TABLE deliveries (
+         webhook_id TEXT NOT NULL, delivery_id TEXT NOT NULL, created_at INTEGER NOT NULL, document TEXT NOT NULL,
+         PRIMARY KEY (webhook_id, delivery_id)
+     ) WITHOUT ROWID;
+     CREATE INDEX deliveries_by_age ON deliveries (created_at);",
+];
+const FIRST_LAYOUT: i64 = 4;
 
 /// More than this many writes in one transaction would make the first one wait for the last.
 const GROUP: usize = 1_024;
@@ -302,7 +315,13 @@ fn prepare(connection: &mut Connection) -> Result<()> {
         let found = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
             0 => transaction.execute_batch(SCHEMA)?,
-            4 => transaction.execute_batch(SINCE_LAYOUT_4)?,
+            FIRST_LAYOUT..SCHEMA_VERSION => {
+                let from = usize::try_from(found - FIRST_LAYOUT).unwrap_or_default();
+                SINCE
+                    .iter()
+                    .skip(from)
+                    .try_for_each(|lacking| transaction.execute_batch(lacking))?;
+            }
             other => return Ok(other),
         }
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
@@ -470,19 +489,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_of_the_layout_before_is_brought_up_to_date_and_a_later_one_refused() {
-        let (folder, database) = database();
-        insert(&database, "a").await.unwrap();
-        drop(database);
-        let path = folder.path().join("d.sqlite");
-        let file = Connection::open(&path).unwrap();
-        file.execute_batch("DROP INDEX jobs_by_project; PRAGMA user_version = 4")
-            .unwrap();
-        assert_eq!(count(&Database::open(&path).unwrap()), 1);
-        file.execute_batch("DROP INDEX jobs_by_project; PRAGMA user_version = 6")
-            .unwrap();
-        let refused = Database::open(&path).unwrap_err();
-        assert!(refused.detail.contains("layout 6"), "{}", refused.detail);
+    async fn a_folder_of_a_layout_before_is_brought_up_to_date_and_a_later_one_refused() {
+        let since_5 = "DROP TABLE webhooks; DROP TABLE deliveries";
+        let since_4 = "DROP INDEX jobs_by_project";
+        for (layout, lacks) in [(5, since_5.to_owned()), (4, format!("{since_4}; {since_5}"))] {
+            let (folder, database) = database();
+            insert(&database, "a").await.unwrap();
+            drop(database);
+            let path = folder.path().join("d.sqlite");
+            let file = Connection::open(&path).unwrap();
+            let schema = || {
+                let mut select = file
+                    .prepare("SELECT name FROM sqlite_schema ORDER BY name")
+                    .unwrap();
+                let names = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+                names.collect::<rusqlite::Result<Vec<_>>>().unwrap()
+            };
+            let whole = schema();
+            file.execute_batch(&format!("{lacks}; PRAGMA user_version = {layout}"))
+                .unwrap();
+            assert_eq!(count(&Database::open(&path).unwrap()), 1);
+            assert_eq!(schema(), whole, "layout {layout}");
+            file.execute_batch("PRAGMA user_version = 7").unwrap();
+            let refused = Database::open(&path).unwrap_err();
+            assert!(refused.detail.contains("layout 7"), "{}", refused.detail);
+        }
     }
 
     #[tokio::test]

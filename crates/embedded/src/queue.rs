@@ -226,6 +226,17 @@ impl SqliteQueue {
         })
     }
 
+    /// How many messages a queue holds that are visible within so many milliseconds.
+    pub fn due(&self, queue: &str, within_millis: i64) -> Result<u64> {
+        let until = self.clock.now().millis() + within_millis;
+        self.database.read(|connection| {
+            connection
+                .prepare_cached("SELECT count(*) FROM messages WHERE queue = ?1 AND visible_at <= ?2")
+                .and_then(|mut select| select.query_row((queue, until), |row| row.get(0)))
+                .map_err(|error| failure(&error))
+        })
+    }
+
     /// Resolves when something was sent by this process.
     pub async fn arrival(&self) {
         self.arrived.notified().await;

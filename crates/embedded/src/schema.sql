@@ -161,3 +161,20 @@ CREATE TABLE inbox_files (
     size     INTEGER NOT NULL,
     modified INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- Outbound webhooks, and the log of what was sent to them.
+CREATE TABLE webhooks (
+    webhook_id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    document   TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX webhooks_by_project ON webhooks (project_id, webhook_id);
+
+CREATE TABLE deliveries (
+    webhook_id  TEXT NOT NULL,
+    delivery_id TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    document    TEXT NOT NULL,
+    PRIMARY KEY (webhook_id, delivery_id)
+) WITHOUT ROWID;
+CREATE INDEX deliveries_by_age ON deliveries (created_at);

@@ -14,11 +14,16 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, crypto::ring};
 
-use crate::{causes, connector::Connector};
+use crate::{
+    Address, causes,
+    connector::{Anywhere, Connector},
+    guarded::{Guard, Guarded},
+};
 
 /// Sends requests: no redirects, the system's root certificates, and the proxy that the environment names.
 pub struct Client {
     connector: Connector,
+    guard: Option<Guard>,
     pool: Builder,
     plain: OnceLock<Pool<Connector, Full<Bytes>>>,
     /// Made when it is first needed: reading the system's certificates takes a while.
@@ -36,7 +41,8 @@ impl Client {
     /// With connections that are used again.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Pool::<(), ()>::builder(TokioExecutor::new()))
+        let pool = Pool::<(), ()>::builder(TokioExecutor::new());
+        Self::with(pool, Connector::Anywhere(Anywhere::new()), None)
     }
 
     /// With a connection for each request.
@@ -44,12 +50,38 @@ impl Client {
     pub fn unpooled() -> Self {
         let mut pool = Pool::<(), ()>::builder(TokioExecutor::new());
         pool.pool_max_idle_per_host(0);
-        Self::with(pool)
+        Self::with(pool, Connector::Anywhere(Anywhere::new()), None)
     }
 
-    fn with(pool: Builder) -> Self {
+    /// For addresses that strangers write down: by `https` to the public internet and nowhere else, with a connection
+    /// for each request. Each address is looked at when it is connected to. No proxy is asked: it would look names up
+    /// for itself. An answer's head may have so many bytes and headers.
+    ///
+    /// `to_this_machine` allows loopback addresses, too, by either scheme: for development and tests.
+    #[must_use]
+    pub fn public(to_this_machine: bool, head_bytes: usize, headers: usize) -> Self {
+        let mut pool = Pool::<(), ()>::builder(TokioExecutor::new());
+        pool.pool_max_idle_per_host(0)
+            .http1_max_buf_size(head_bytes)
+            .http1_max_headers(headers);
+        let guard = Guard { to_this_machine };
+        Self::with(pool, Connector::Public(Guarded::new(guard)), Some(guard))
+    }
+
+    /// Whether requests to this address are sent, as far as that can be told from the address. The error is what the
+    /// address must be, such as `must be an https address`.
+    pub fn accepts(&self, url: &str) -> Result<(), String> {
+        let address = Address::parse(url)?;
+        match self.guard.map(|guard| guard.check(address.uri())) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(forbidden)) => Err(forbidden.to_string().replacen("it must", "must", 1)),
+        }
+    }
+
+    fn with(pool: Builder, connector: Connector, guard: Option<Guard>) -> Self {
         Self {
-            connector: Connector::new(),
+            connector,
+            guard,
             pool,
             plain: OnceLock::new(),
             encrypted: OnceLock::new(),

@@ -13,20 +13,53 @@ use hyper_util::client::{
 };
 use tower_service::Service;
 
+use crate::guarded::Guarded;
+
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Connects to where requests go.
+#[derive(Clone)]
+pub(crate) enum Connector {
+    /// Wherever that is.
+    Anywhere(Anywhere),
+    /// To the public internet alone.
+    Public(Guarded),
+}
+
 /// Connects directly, or through the proxy that the environment names for an `https` address.
 #[derive(Clone)]
-pub(crate) struct Connector {
+pub(crate) struct Anywhere {
     tcp: HttpConnector,
     proxies: Arc<Matcher>,
 }
 
-type Connected = <HttpConnector as Service<Uri>>::Response;
+/// A connection.
+pub(crate) type Connected = <HttpConnector as Service<Uri>>::Response;
 type BoxError = Box<dyn Error + Send + Sync>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Connected, BoxError>> + Send>>;
 
-impl Connector {
+impl Service<Uri> for Connector {
+    type Response = Connected;
+    type Error = BoxError;
+    type Future = Connecting;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self {
+            Self::Anywhere(connector) => connector.poll_ready(context),
+            Self::Public(connector) => connector.poll_ready(context),
+        }
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        match self {
+            Self::Anywhere(connector) => connector.call(uri),
+            Self::Public(connector) => connector.call(uri),
+        }
+    }
+}
+
+impl Anywhere {
     pub(crate) fn new() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -39,10 +72,10 @@ impl Connector {
     }
 }
 
-impl Service<Uri> for Connector {
+impl Service<Uri> for Anywhere {
     type Response = Connected;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Connected, BoxError>> + Send>>;
+    type Future = Connecting;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.tcp.poll_ready(context).map_err(Into::into)

@@ -1,17 +1,21 @@
 //! HTTP to services of others: where they may be, and how they are reached.
 //!
 //! By `https` anywhere, by `http` on this machine only. No redirects are followed: whatever is sent goes to the
-//! address that somebody wrote down, and nowhere else.
+//! address that somebody wrote down, and nowhere else. What goes to an address that a stranger may have written down
+//! goes by a [public](Client::public) client, which never leads inward.
 
 mod address;
 mod client;
 mod connector;
+mod guarded;
+mod public;
 
 use std::error::Error;
 
 pub use self::{
     address::Address,
     client::{Client, SendError},
+    public::is_public,
 };
 
 /// An error with what caused it: the outermost says little ("client error").

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    ApiConfig, Bedrock, Config, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
-    DynamoQuota, DynamoWatches, EntryConfig, EventBridge, IntakeConfig, IssuerConfig, ParameterStore, Pushes,
-    S3Downloads, S3Objects, S3Uploads, SocketConfig, SqsQueue, StepFunctions, SystemClock,
+    ApiConfig, Bedrock, Config, DeliveriesConfig, DynamoDeliveries, DynamoHistory, DynamoHooks, DynamoJobs,
+    DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches, DynamoWebhooks, EntryConfig, EventBridge,
+    IntakeConfig, IssuerConfig, ParameterStore, Pushes, S3Downloads, S3Objects, S3Uploads, SocketConfig,
+    SqsDeliveryQueue, SqsQueue, StepFunctions, SystemClock,
     clients::{self, Services},
 };
 use bedrock_diy_core::{
@@ -94,6 +95,26 @@ impl Deployment {
         Arc::new(ParameterStore::new(self.services.ssm.clone(), &self.config))
     }
 
+    /// Outbound webhooks.
+    #[must_use]
+    pub fn webhooks(&self) -> Arc<DynamoWebhooks> {
+        let client = self.services.dynamodb.clone();
+        Arc::new(DynamoWebhooks::new(client, &self.config))
+    }
+
+    /// The log of deliveries to them.
+    #[must_use]
+    pub fn deliveries(&self) -> Arc<DynamoDeliveries> {
+        let client = self.services.dynamodb.clone();
+        Arc::new(DynamoDeliveries::new(client, &self.config))
+    }
+
+    /// The queue of deliveries.
+    #[must_use]
+    pub fn delivery_queue(&self, config: &DeliveriesConfig) -> Arc<SqsDeliveryQueue> {
+        Arc::new(SqsDeliveryQueue::new(self.services.sqs.clone(), config))
+    }
+
     /// Tickets for uploads.
     #[must_use]
     pub fn uploads(&self) -> Arc<S3Uploads> {
@@ -164,6 +185,11 @@ impl Deployment {
     /// What intake needs besides.
     pub fn intake(&self) -> Result<IntakeConfig> {
         IntakeConfig::from_environment()
+    }
+
+    /// What deliveries to webhooks need besides.
+    pub fn deliveries_config(&self) -> Result<DeliveriesConfig> {
+        DeliveriesConfig::from_environment()
     }
 
     /// What the API needs besides.

@@ -13,6 +13,8 @@ mod errors;
 #[cfg(feature = "http")]
 mod http;
 mod log;
+#[cfg(feature = "sqs")]
+pub mod messages;
 mod metrics;
 
 use std::fmt::Debug;

@@ -9,6 +9,7 @@
 //! | `ModelLatency` | Milliseconds | environment; model | a call was answered |
 //! | `InputTokens`, `OutputTokens` | Count | environment; model | a call was answered |
 //! | `ModelThrottles` | Count | environment; model | a call was throttled |
+//! | `WebhooksDisabled` | Count | environment | a receiver was gone, or failed too often |
 //! | `Errors` | Count | environment; code | an invocation failed |
 //!
 //! An event that is published again after a crash is counted again: metrics are for watching, the tables
@@ -27,6 +28,7 @@ use bedrock_diy_core::{
     event::{Event, Fact, Written},
     model::{ModelAnswer, ModelRequest},
     ports::{Bus, DeltaSink, Model},
+    webhook::WebhookDisabled,
 };
 use serde_json::{Map, Value, json};
 
@@ -153,6 +155,12 @@ impl<B: Bus> Bus for MeteredBus<B> {
                 self.metrics.write(None, &points);
             }
         }
+        Ok(())
+    }
+
+    async fn announce(&self, disabled: &WebhookDisabled) -> Result<()> {
+        self.bus.announce(disabled).await?;
+        self.metrics.write(None, &[count("WebhooksDisabled", 1)]);
         Ok(())
     }
 

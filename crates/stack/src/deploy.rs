@@ -26,7 +26,17 @@ pub struct Tools {
 }
 
 /// The functions, by their folders in `functions/`.
-const FUNCTIONS: [&str; 7] = ["api", "authorize", "socket", "intake", "plan", "stage", "finish"];
+const FUNCTIONS: [&str; 9] = [
+    "api",
+    "authorize",
+    "socket",
+    "intake",
+    "plan",
+    "stage",
+    "finish",
+    "notify",
+    "deliver",
+];
 
 /// The configuration in `samconfig.toml` that is deployed, and its stack.
 const CONFIGURATION: &str = "dev";

@@ -93,6 +93,7 @@ impl Stack {
                 model_quota: self.output("ModelQuotaTableName")?,
                 webhooks: self.output("WebhooksTableName")?,
                 connections: self.output("ConnectionsTableName")?,
+                deliveries: self.output("DeliveriesTableName")?,
             },
             buckets: Buckets {
                 prompts: self.output("PromptsBucketName")?,

@@ -59,6 +59,8 @@ impl LocalAws {
             .env("SFTP_ENABLED", "0")
             .env("AWS_ENDPOINT_URL", for_functions)
             .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", model)
+            // The tests' receivers are here.
+            .env("WEBHOOKS_TO_THIS_MACHINE", "local-aws")
             .env("AWS_REGION", REGION)
             .env("AWS_DEFAULT_REGION", REGION)
             .env("AWS_ACCESS_KEY_ID", "test")

@@ -18,7 +18,7 @@ const SCRIPT: &str = "tests/local_aws/script.json";
 const TEST_SCRIPT: &str = "tests/scenarios/script.json";
 
 /// What has cargo build the functions.
-pub(crate) const FUNCTIONS: [&str; 14] = [
+pub(crate) const FUNCTIONS: [&str; 18] = [
     "--package",
     "bedrock-diy-api",
     "--package",
@@ -33,6 +33,10 @@ pub(crate) const FUNCTIONS: [&str; 14] = [
     "bedrock-diy-stage",
     "--package",
     "bedrock-diy-finish",
+    "--package",
+    "bedrock-diy-notify",
+    "--package",
+    "bedrock-diy-deliver",
 ];
 
 /// How often is looked whether the stack is there.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bedrock_diy_core::error::Result;
 use bedrock_diy_identity::{Oidc, OidcConfig};
 use bedrock_diy_lambda::Deployment;
+use bedrock_diy_sender::HttpSender;
 
 use crate::{Api, Ports, Settings};
 
 /// The API over a deployment's ports.
 pub fn api(deployment: &Deployment) -> Result<Arc<Api>> {
-    let config = deployment.api()?;
+    let (config, deliveries) = (deployment.api()?, deployment.deliveries_config()?);
     let ports = Ports {
         projects: deployment.projects(),
         jobs: deployment.jobs(),
@@ -21,6 +22,10 @@ pub fn api(deployment: &Deployment) -> Result<Arc<Api>> {
         downloads: Some(deployment.downloads()),
         history: deployment.history(),
         hooks: deployment.hooks(),
+        webhooks: deployment.webhooks(),
+        deliveries: deployment.deliveries(),
+        delivery_queue: deployment.delivery_queue(&deliveries),
+        sender: Arc::new(HttpSender::new(deliveries.to_this_machine)),
         secrets: deployment.secrets(),
         model: deployment.model(),
         queue: deployment.queue(&config.entry),

@@ -7,3 +7,4 @@ pub(crate) mod jobs;
 pub(crate) mod projects;
 pub(crate) mod prompts;
 pub(crate) mod sessions;
+pub(crate) mod webhooks;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bedrock_diy_core::event::{Event, Fact};
+use bedrock_diy_core::{
+    event::{Event, Fact},
+    webhook::WebhookDisabled,
+};
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -30,7 +33,37 @@ pub fn event_schemas() -> BTreeMap<String, Value> {
     facts
         .iter()
         .map(|fact| schema(fact, &common, &definitions))
+        .chain([disabled_webhook()])
         .collect()
+}
+
+/// What the bus tells that is no job's: it stands by itself.
+fn disabled_webhook() -> (String, Value) {
+    let name = WebhookDisabled::TYPE;
+    let told = json!(WebhookDisabled::schema());
+    let mut referred = Vec::new();
+    WebhookDisabled::schemas(&mut referred);
+    let definitions: Map<_, _> = referred
+        .into_iter()
+        .map(|(name, schema)| (name, json!(schema)))
+        .collect();
+    let mut properties = members(&told, "properties");
+    properties.insert("type".to_owned(), json!({ "const": name }));
+    let mut required = told["required"].as_array().cloned().unwrap_or_default();
+    if !required.contains(&json!("type")) {
+        required.push(json!("type"));
+    }
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": name,
+        "description": told["description"],
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "$defs": definitions,
+    });
+    refer_within(&mut schema);
+    (name.to_owned(), schema)
 }
 
 /// The schema of the events with this fact, and their type.
@@ -101,5 +134,26 @@ fn refer_within(schema: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(refer_within),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bedrock_diy_core::webhook::{ALL_EVENTS, event_types};
+
+    use super::*;
+
+    #[test]
+    fn a_webhook_can_tell_everything_that_has_a_schema_but_pieces_of_answers() {
+        let schemas = event_schemas();
+        let with_schema = schemas.keys().map(String::as_str);
+        let mut told: Vec<_> = event_types().filter(|name| *name != ALL_EVENTS).collect();
+        told.sort_unstable();
+        assert_eq!(
+            with_schema
+                .filter(|name| *name != "stage.delta")
+                .collect::<Vec<_>>(),
+            told
+        );
     }
 }

@@ -34,8 +34,8 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     error::Result,
     ports::{
-        Bus, Clock, Downloads, Executions, Follows, History, Hooks, Identity, JobIndex, Jobs, Model, Objects,
-        Projects, Queue, Secrets, Uploads, Watches,
+        Bus, Clock, Deliveries, DeliveryQueue, Downloads, Executions, Follows, History, Hooks, Identity,
+        JobIndex, Jobs, Model, Objects, Projects, Queue, Secrets, Sender, Uploads, Watches, Webhooks,
     },
     project::Project,
     time::Timestamp,
@@ -77,7 +77,15 @@ pub struct Ports {
     pub history: Arc<dyn History>,
     /// Inbound hooks.
     pub hooks: Arc<dyn Hooks>,
-    /// Their secrets.
+    /// Outbound webhooks.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// The log of what was sent to them.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// What is to be sent to them.
+    pub delivery_queue: Arc<dyn DeliveryQueue>,
+    /// Who sends, to say which addresses it takes.
+    pub sender: Arc<dyn Sender>,
+    /// The secrets of hooks and webhooks.
     pub secrets: Arc<dyn Secrets>,
     /// Models, to try cards.
     pub model: Arc<dyn Model>,

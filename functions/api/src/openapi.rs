@@ -38,6 +38,8 @@ pub(crate) fn closed() -> OpenApiRouter<Arc<Api>> {
         .merge(routes::batches::routes())
         .merge(routes::tables::routes())
         .merge(routes::hooks::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::webhook_deliveries::routes())
         .merge(routes::jobs::routes())
         .merge(routes::events::routes())
         .merge(routes::results::routes())
@@ -72,6 +74,7 @@ pub fn openapi() -> OpenApi {
                 "Batches",
                 "Sessions",
                 "Hooks",
+                "Webhooks",
                 "About",
             ]
             .map(Tag::new),

@@ -16,6 +16,8 @@ pub(crate) mod sessions;
 pub(crate) mod tables;
 pub(crate) mod trying;
 pub(crate) mod uploads;
+pub(crate) mod webhook_deliveries;
+pub(crate) mod webhooks;
 
 use axum::{
     extract::{FromRequestParts, Path},

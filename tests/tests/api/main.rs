@@ -18,3 +18,4 @@ mod sockets;
 mod submitting;
 mod trying;
 mod walk;
+mod webhooks;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bedrock_diy_aws::{
-    DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches,
-    EventBridge, ParameterStore, Pushes, S3Objects, SqsQueue, StepFunctions, SystemClock, clients::Services,
+    DeliveriesConfig, DynamoDeliveries, DynamoHistory, DynamoHooks, DynamoJobs, DynamoMemo, DynamoProjects,
+    DynamoQuota, DynamoWatches, DynamoWebhooks, EventBridge, ParameterStore, Pushes, S3Objects,
+    SqsDeliveryQueue, SqsQueue, StepFunctions, SystemClock, clients::Services,
 };
 use bedrock_diy_core::{JobId, catalogue::Catalogue, intake::Lane};
 use bedrock_diy_stack::Stack;
@@ -21,6 +22,8 @@ struct Aws {
     memo: DynamoMemo,
     history: DynamoHistory,
     hooks: DynamoHooks,
+    webhooks: DynamoWebhooks,
+    deliveries: DynamoDeliveries,
     secrets: ParameterStore,
     watches: Arc<DynamoWatches>,
     pushes: Pushes,
@@ -49,6 +52,8 @@ fn aws() -> Aws {
         memo: DynamoMemo::new(dynamodb(), objects.clone(), &config),
         history: DynamoHistory::new(dynamodb(), objects.clone(), &config),
         hooks: DynamoHooks::new(dynamodb(), &config),
+        webhooks: DynamoWebhooks::new(dynamodb(), &config),
+        deliveries: DynamoDeliveries::new(dynamodb(), &config),
         secrets: ParameterStore::new(services.ssm.clone(), &config),
         objects,
         services,
@@ -75,6 +80,9 @@ promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not
 promises!(memo: an_unknown_memo_key_finds_nothing);
 promises!(hooks: a_hook_is_what_was_stored_last, a_hook_is_its_projects, hooks_are_listed_in_their_order,
     a_stale_hook_is_not_stored, a_deleted_hook_is_found_no_more);
+promises!(webhooks: a_webhook_is_what_was_stored_last, webhooks_are_listed_in_their_order,
+    a_stale_webhook_is_not_stored);
+promises!(deliveries: a_delivery_is_noted_once, the_log_is_read_in_pages);
 promises!(secrets: secrets_are_what_was_stored_last);
 promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,
     lists_of_projects_and_revisions_have_pages,
@@ -182,6 +190,43 @@ async fn every_stored_event_reaches_its_subscribers() {
     told.subscribe(&name, &contract::project()).await;
     let bus = EventBridge::new(aws.services.eventbridge.clone(), name);
     contract::every_stored_event_reaches_its_subscribers(&bus, &aws.jobs, || async {
+        let bodies = told.receive_all().await;
+        bodies
+            .iter()
+            .map(|body| serde_json::from_str::<Value>(body).unwrap()["detail"].to_string())
+            .collect()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_and_what_it_changes_are_stored_together() {
+    let aws = aws();
+    contract::an_attempt_and_what_it_changes_are_stored_together(&aws.webhooks, &aws.deliveries).await;
+}
+
+#[tokio::test]
+async fn claims_that_are_sent_are_received() {
+    let aws = aws();
+    let queue = Inbox::open(&aws.services, "contract-deliveries").await;
+    let config = DeliveriesConfig {
+        queue: queue.url().into(),
+        dead_letters: String::new(),
+        to_this_machine: false,
+    };
+    let sqs = SqsDeliveryQueue::new(aws.services.sqs.clone(), &config);
+    contract::claims_that_are_sent_are_received(&sqs, || queue.receive_all()).await;
+}
+
+#[tokio::test]
+async fn a_disabled_webhook_is_announced() {
+    let aws = aws();
+    let name = aws.stack.output("EventBusName").unwrap();
+    let told = Inbox::open(&aws.services, "contract-disabled").await;
+    told.subscribe(&name, &contract::ANNOUNCED_IN.parse().unwrap())
+        .await;
+    let bus = EventBridge::new(aws.services.eventbridge.clone(), name);
+    contract::a_disabled_webhook_is_announced(&bus, || async {
         let bodies = told.receive_all().await;
         bodies
             .iter()

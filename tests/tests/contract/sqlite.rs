@@ -7,7 +7,7 @@ use bedrock_diy_core::{
     intake::Lane,
     ports::{Bus, Jobs as _},
 };
-use bedrock_diy_embedded::{MemoryQuota, SqliteHistory, SqliteQueue};
+use bedrock_diy_embedded::{DELIVERY_QUEUE, MemoryQuota, SqliteHistory, SqliteQueue};
 use bedrock_diy_tests::contract;
 
 struct Sqlite {
@@ -43,6 +43,9 @@ promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_st
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
 promises!(hooks: a_hook_is_what_was_stored_last, a_hook_is_its_projects, hooks_are_listed_in_their_order,
     a_stale_hook_is_not_stored, a_deleted_hook_is_found_no_more);
+promises!(webhooks: a_webhook_is_what_was_stored_last, webhooks_are_listed_in_their_order,
+    a_stale_webhook_is_not_stored);
+promises!(deliveries: a_delivery_is_noted_once, the_log_is_read_in_pages);
 promises!(secrets: secrets_are_what_was_stored_last);
 promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,
     lists_of_projects_and_revisions_have_pages,
@@ -163,6 +166,26 @@ async fn every_stored_event_reaches_its_subscribers() {
         receive_all(&machine.queue, "told")
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_attempt_and_what_it_changes_are_stored_together() {
+    let machine = sqlite().machine;
+    contract::an_attempt_and_what_it_changes_are_stored_together(&machine.webhooks, &machine.deliveries)
+        .await;
+}
+
+#[tokio::test]
+async fn claims_that_are_sent_are_received() {
+    let queue = sqlite().machine.delivery_queue;
+    contract::claims_that_are_sent_are_received(&queue, || receive_all(&queue, DELIVERY_QUEUE)).await;
+}
+
+#[tokio::test]
+async fn a_disabled_webhook_is_announced() {
+    let machine = sqlite().machine;
+    machine.bus.subscribe("told").await.unwrap();
+    contract::a_disabled_webhook_is_announced(&machine.bus, || receive_all(&machine.queue, "told")).await;
 }
 
 #[tokio::test]

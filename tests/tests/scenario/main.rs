@@ -15,3 +15,5 @@ mod kills;
 mod serving;
 mod terminal;
 mod throttles;
+mod webhook_kills;
+mod webhooks;

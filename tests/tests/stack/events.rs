@@ -6,15 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bedrock_diy_aws::{DynamoDeliveries, DynamoWebhooks, ParameterStore, SystemClock};
 use bedrock_diy_core::{
-    Code, JobId, SessionId,
+    Code, JobId, ProjectId, SessionId, WebhookId,
     article::Bucket,
     cursor::Cursor,
+    hook::{Scheme, Secret},
     intake::Lane,
     job::{Job, JobStatus},
-    ports::Objects,
+    ports::{Clock, Deliveries, Objects, Saved, SecretName, Secrets, Webhooks},
+    webhook::{Claim, Delivery, DeliveryStatus, Webhook, WebhookDisabled},
 };
-use bedrock_diy_tests::{Site, stack};
+use bedrock_diy_tests::{Posted, Receiver, Site, stack};
 use serde_json::Value;
 
 /// The files, and which of them were run.
@@ -35,6 +38,7 @@ async fn every_file_does_what_it_says() {
     events.of_the_state_machine().await;
     events.of_ends().await;
     events.of_the_gateway().await;
+    events.of_webhooks().await;
     assert_eq!(events.run, files(), "every file in events/ is run");
 }
 
@@ -152,6 +156,60 @@ impl Events {
         }
     }
 
+    async fn of_webhooks(&mut self) {
+        let receiver = Receiver::willing();
+        let config = self.site.stack.config().unwrap();
+        let dynamodb = || self.site.services.dynamodb.clone();
+        let webhooks = DynamoWebhooks::new(dynamodb(), &config);
+        let deliveries = DynamoDeliveries::new(dynamodb(), &config);
+        let secrets = ParameterStore::new(self.site.services.ssm.clone(), &config);
+        let webhook = webhook(&self.site.id, receiver.url("/"));
+        let secret = Secret::generate(&Scheme::StandardWebhooks {}, [7; 32]);
+        let name = SecretName::of_webhook(&webhook.webhook_id);
+        secrets.put(&name, &[secret]).await.unwrap();
+        assert_eq!(webhooks.put_webhook(&webhook, None).await.unwrap(), Saved::Done);
+        let of_type =
+            |kind: &'static str| move |posted: &[Posted]| posted.iter().any(|one| one.event_type() == kind);
+
+        self.passes("notify/job-succeeded.json").await;
+        tokio::task::block_in_place(|| receiver.wait(of_type("job.succeeded")));
+        self.passes("notify/webhook-disabled.json").await;
+        tokio::task::block_in_place(|| receiver.wait(of_type(WebhookDisabled::TYPE)));
+        let file = "notify/mixed-batch.json";
+        let broken = read(file)["Records"][1]["messageId"].clone();
+        assert_eq!(self.refused(file).await, [broken]);
+
+        let ids = |posted: &[Posted]| -> BTreeSet<String> {
+            posted
+                .iter()
+                .map(|one| one.header("webhook-id").to_owned())
+                .collect()
+        };
+        let delivered = ids(&receiver.posted());
+        let body = |file: &str| -> Claim {
+            serde_json::from_str(read(file)["Records"][0]["body"].as_str().unwrap()).unwrap()
+        };
+        let claim = body("deliver/delivered-already.json");
+        assert!(delivered.contains(claim.delivery_id.as_str()), "{delivered:?}");
+        for file in ["delivered-already", "expired", "poison"] {
+            self.passes(&format!("deliver/{file}.json")).await;
+        }
+        assert_eq!(ids(&receiver.posted()), delivered);
+
+        let claim = body("deliver/first-attempt.json");
+        let mut new = Delivery::ping(&webhook, SystemClock.now(), 1).unwrap();
+        new.delivery_id = claim.delivery_id;
+        let noted = deliveries.put_delivery(&new, None, None).await.unwrap();
+        assert_eq!(noted, Saved::Done);
+        self.passes("deliver/first-attempt.json").await;
+        let stands = deliveries
+            .delivery(&new.webhook_id, &new.delivery_id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(stands.status, DeliveryStatus::Delivered, "{stands:?}");
+    }
+
     /// Hands a file to its function; none of its messages is to come again.
     async fn passes(&mut self, file: &str) {
         assert_eq!(self.refused(file).await, Vec::<Value>::new(), "{file}");
@@ -173,6 +231,8 @@ impl Events {
             Some("plan") => "Plan",
             Some("stage") => "Stage",
             Some("finish") => "Finish",
+            Some("notify") => "Notify",
+            Some("deliver") => "Deliver",
             other => panic!("there is no function {other:?}"),
         };
         self.site.invoke(function, read(file)).await
@@ -185,6 +245,26 @@ impl Events {
     /// The job, which an event has made.
     async fn there(&self, job: &JobId) -> Job {
         self.site.when(job, |_| true).await
+    }
+}
+
+/// The webhook that the files are about.
+fn webhook(project: &ProjectId, url: String) -> Webhook {
+    let now = SystemClock.now();
+    Webhook {
+        project_id: project.clone(),
+        webhook_id: WebhookId::new("01KAWXQ8S0WEBHKS0000000001").unwrap(),
+        name: "The desk".into(),
+        url,
+        events: vec!["job.succeeded".into(), WebhookDisabled::TYPE.into()],
+        is_active: true,
+        failures_in_a_row: 0,
+        disabled: None,
+        created_by: "a test".into(),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        deleted_at: None,
     }
 }
 

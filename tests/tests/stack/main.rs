@@ -17,3 +17,4 @@ mod rules;
 mod sockets;
 mod streaming;
 mod tables;
+mod webhooks;

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bedrock_diy_core::webhook::{ALL_EVENTS, event_types};
+
 use crate::{
     root, strings_of_programs,
-    template::{Template, text},
+    template::{Template, items, text},
 };
 
 /// What a library reads for them.
@@ -92,6 +94,47 @@ fn one_failed_message_fails_one_message() {
             source["ScalingConfig"]["MaximumConcurrency"], concurrency,
             "{event}"
         );
+    }
+}
+
+#[test]
+fn one_failed_event_or_delivery_fails_none_beside_it() {
+    let template = Template::prod();
+    for (function, event) in [("NotifyFunction", "Notify"), ("DeliverFunction", "Deliveries")] {
+        let source = &template.properties(function)["Events"][event]["Properties"];
+        assert_eq!(source["FunctionResponseTypes"][0], "ReportBatchItemFailures");
+    }
+}
+
+#[test]
+fn notify_hears_of_everything_that_a_webhook_can_tell() {
+    let template = Template::prod();
+    let rule = template.properties("NotifyRule");
+    assert_eq!(rule["EventBusName"], "${EventBus}");
+    assert_eq!(items(&rule["EventPattern"]["source"]), [bedrock_diy_aws::SOURCE]);
+    let told: Vec<_> = event_types().filter(|name| *name != ALL_EVENTS).collect();
+    assert_eq!(items(&rule["EventPattern"]["detail-type"]), told);
+    let target = &rule["Targets"][0];
+    assert_eq!(target["Arn"], "${NotifyQueue.Arn}");
+    assert_eq!(target["DeadLetterConfig"]["Arn"], "${NotifyDeadLetterQueue.Arn}");
+    for queue in ["NotifyQueue", "NotifyDeadLetterQueue"] {
+        let statement = &template.properties(&format!("{queue}Policy"))["PolicyDocument"]["Statement"][0];
+        assert_eq!(statement["Principal"]["Service"], "events.amazonaws.com");
+        assert_eq!(
+            statement["Condition"]["ArnEquals"]["aws:SourceArn"],
+            "${NotifyRule.Arn}"
+        );
+    }
+}
+
+#[test]
+fn no_deployment_lets_webhooks_lead_inward() {
+    let template = Template::prod();
+    for (name, function) in template.all("AWS::Serverless::Function") {
+        let variables = function["Environment"]["Variables"].as_object().unwrap();
+        assert!(!variables.contains_key("WEBHOOKS_TO_THIS_MACHINE"), "{name}");
+        // Nor has it an inside.
+        assert_eq!(function.get("VpcConfig"), None, "{name}");
     }
 }
 

@@ -106,7 +106,7 @@ fn a_message_stays_hidden_six_times_as_long_as_its_function_may_run() {
             sources += 1;
         }
     }
-    assert_eq!(sources, 2);
+    assert_eq!(sources, 4);
 }
 
 #[test]
@@ -135,6 +135,25 @@ fn the_queues_and_intake_agree_on_how_often_a_message_is_received() {
         let redrive = &template.properties(queue)["RedrivePolicy"];
         assert_eq!(text(&redrive["maxReceiveCount"]), told, "{queue}");
     }
+}
+
+#[test]
+fn a_delivery_is_received_as_often_as_it_is_tried_and_more() {
+    // What ends it is deliver, which knows how often and for how long; not the queue, which counts what fails.
+    let template = Template::prod();
+    let redrive = &template.properties("DeliveriesQueue")["RedrivePolicy"];
+    let receives: usize = text(&redrive["maxReceiveCount"]).parse().unwrap();
+    assert!(receives > 2 * limits::DELIVERY_ATTEMPTS, "{receives}");
+    let kept = seconds(template.properties("DeliveriesQueue"), "MessageRetentionPeriod");
+    assert!(kept > 2 * limits::WEBHOOK_PATIENCE_SECONDS);
+}
+
+#[test]
+fn a_batch_of_receivers_that_hang_ends_before_its_function_is_stopped() {
+    // All of a batch are tried at once.
+    let template = Template::prod();
+    let timeout = seconds(template.properties("DeliverFunction"), "Timeout");
+    assert!(2 * limits::WEBHOOK_SECONDS < timeout);
 }
 
 #[test]

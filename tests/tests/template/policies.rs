@@ -17,8 +17,10 @@ const ANY_RESOURCE: [(&str, &str); 3] = [
 ];
 
 /// Where a resource is everything below a name, and why.
-const ANY_BELOW: [(&str, &str, &str); 2] = [
+const ANY_BELOW: [(&str, &str, &str); 4] = [
     ("ApiRole", "/prod/hooks/*", "each hook has secrets of its own"),
+    ("ApiRole", "/prod/webhooks/*", "and so has each webhook"),
+    ("DeliverRole", "/prod/webhooks/*", "it signs with them"),
     (
         "ApiRole",
         "${ArticleStateMachine.Name}:*",
@@ -68,7 +70,7 @@ fn no_resource_is_a_wildcard_but_for_objects_of_a_bucket_and_a_short_list() {
             let below = ANY_BELOW
                 .iter()
                 .find(|(of, end, _)| *of == name && resource.ends_with(end));
-            below_used.extend(below.map(|(_, end, _)| *end));
+            below_used.extend(below.map(|(of, end, _)| (*of, *end)));
             if resource.contains('*') && !objects && below.is_none() {
                 assert_eq!(resource, "*", "{name}");
                 assert!(

@@ -67,8 +67,10 @@ fn the_oldest_message_failed_executions_and_throttles_ring_bells_too() {
         "JobsFailed prod",
         "JobsSucceeded prod",
         "ModelThrottles prod",
+        "Throttles ${DeliverFunction}",
         "Throttles ${FinishFunction}",
         "Throttles ${IntakeFunction}",
+        "Throttles ${NotifyFunction}",
         "Throttles ${PlanFunction}",
         "Throttles ${StageFunction}",
     ] {

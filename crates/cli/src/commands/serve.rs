@@ -12,7 +12,8 @@ use bedrock_diy_core::{
     page::PageRequest,
     ports::{Clock, Objects, Projects, Queue},
 };
-use bedrock_diy_embedded::{Inbox, InboxFile};
+use bedrock_diy_embedded::{DELIVERY_QUEUE, Inbox, InboxFile, NOTIFY_QUEUE};
+use bedrock_diy_sender::HttpSender;
 use tokio::sync::watch;
 
 use super::setup;
@@ -23,6 +24,7 @@ use crate::{
     machine::Machine,
     models, push,
     terminal::say,
+    webhook_loops,
 };
 
 /// How often the inbox is looked at. A file counts as whole when two looks found it the same.
@@ -61,6 +63,7 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
         ));
     }
     let models = setup::models(&machine, &choice).await?;
+    let sender = Arc::new(HttpSender::new(arguments.webhooks_to_this_machine));
     let api = if arguments.until_idle {
         None
     } else {
@@ -68,6 +71,7 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
             Listener::bind(
                 &machine,
                 Arc::new(models.for_another_thread()),
+                sender.clone(),
                 &arguments.listening,
                 &choice.default_model,
             )
@@ -82,6 +86,7 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
         ));
     }
     let workers = setup::workers(&machine, &models, &choice, arguments.asking.concurrency)?;
+    let workers = workers.with_webhooks(sender);
     let (stopper, stop) = setup::stop_on_signal();
     let worked = stop.clone();
     let answering = stop.clone();
@@ -155,7 +160,12 @@ async fn watch_inbox(
 fn is_idle(machine: &Machine) -> Result<bool> {
     let open = || -> Result<_> {
         let waiting = machine.queue.depth(Lane::Bulk.as_str())? + machine.queue.depth(Lane::Live.as_str())?;
-        Ok(waiting + machine.executions.open()?)
+        // Deliveries that are made just now, and those that are due soon; what waits longer waits for the next start.
+        let deliveries = machine.queue.depth(NOTIFY_QUEUE)?
+            + machine
+                .queue
+                .due(DELIVERY_QUEUE, webhook_loops::VISIBILITY_MILLIS)?;
+        Ok(waiting + deliveries + machine.executions.open()?)
     };
     match open() {
         Ok(open) => Ok(open == 0),

@@ -89,7 +89,7 @@ impl Secret {
     }
 
     /// The key of Standard Webhooks; none where it is no such secret.
-    pub(super) fn decoded(&self) -> Option<Vec<u8>> {
+    pub(crate) fn decoded(&self) -> Option<Vec<u8>> {
         BASE_64.decode(self.0.strip_prefix(PREFIX)?).ok()
     }
 

@@ -4,7 +4,7 @@ use super::Saved;
 use crate::{
     error::Result,
     hook::{Hook, Secret},
-    ids::{HookId, ProjectId},
+    ids::{HookId, ProjectId, WebhookId},
 };
 
 /// Inbound hooks.
@@ -49,7 +49,8 @@ pub trait Secrets: Send + Sync {
     async fn delete(&self, name: &SecretName) -> Result<()>;
 }
 
-/// What secrets are stored under: `hooks/{hookId}`. It is a path, of letters, digits and slashes.
+/// What secrets are stored under: `hooks/{hookId}`, `webhooks/{webhookId}`. It is a path, of letters, digits and
+/// slashes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SecretName(String);
 
@@ -58,6 +59,12 @@ impl SecretName {
     #[must_use]
     pub fn of_hook(hook: &HookId) -> Self {
         Self(format!("hooks/{hook}"))
+    }
+
+    /// The secrets of an outbound webhook.
+    #[must_use]
+    pub fn of_webhook(webhook: &WebhookId) -> Self {
+        Self(format!("webhooks/{webhook}"))
     }
 
     /// The name as text.

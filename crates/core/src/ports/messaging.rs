@@ -5,6 +5,7 @@ use crate::{
     event::{Event, Written},
     ids::JobId,
     intake::{IntakeMessage, Lane},
+    webhook::WebhookDisabled,
 };
 
 /// The intake queues, from the sender's side.
@@ -50,6 +51,9 @@ pub trait Bus: Send + Sync {
     /// MUST deliver each at least once to every subscriber that was there, with the event's own id; but not those that
     /// are not [for the bus](crate::event::Fact::is_for_the_bus).
     async fn publish(&self, events: &[Event]) -> Result<()>;
+
+    /// Publishes that a webhook was switched off. MUST deliver it as an event, with its own id.
+    async fn announce(&self, disabled: &WebhookDisabled) -> Result<()>;
 
     /// Shows a piece of an answer to whoever looks on just now. MUST NOT wait and MAY lose it.
     fn delta(&self, delta: Written);

@@ -27,6 +27,7 @@ use bedrock_diy_core::{
     project::Settings,
     quota::Place,
     time::Timestamp,
+    webhook::WebhookDisabled,
 };
 use bedrock_diy_embedded::{
     Database, MemoryQuota, SqliteHistory, SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects,
@@ -151,6 +152,10 @@ pub(crate) struct NotedBus(Mutex<Vec<Event>>);
 impl Bus for NotedBus {
     async fn publish(&self, events: &[Event]) -> Result<()> {
         self.0.lock().unwrap().extend_from_slice(events);
+        Ok(())
+    }
+
+    async fn announce(&self, _: &WebhookDisabled) -> Result<()> {
         Ok(())
     }
 

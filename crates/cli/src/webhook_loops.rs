@@ -1,0 +1,206 @@
+//! The shells around notify and deliver: what the bus's rule, SQS and Lambda's event source mappings do on AWS.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use bedrock_diy_core::{Class, Code, Failure, error::Result};
+use bedrock_diy_deliver::{Deliver, Verdict};
+use bedrock_diy_embedded::{Backoff, DELIVERY_QUEUE, EmbeddedBus, Message, NOTIFY_QUEUE, SqliteQueue};
+use bedrock_diy_notify::Notify;
+use futures_util::FutureExt;
+use tokio::{sync::watch, task::JoinSet, time};
+
+/// Has events delivered to webhooks.
+pub(crate) struct WebhookLoops {
+    pub(crate) notify: Notify,
+    pub(crate) deliver: Arc<Deliver>,
+    pub(crate) bus: EmbeddedBus,
+    pub(crate) queue: SqliteQueue,
+}
+
+/// Events that are received at once. Each is some rows.
+const BATCH: usize = 64;
+
+/// Attempts that are made at once: a receiver that hangs has one of them for ten seconds.
+const AT_ONCE: usize = 64;
+
+/// How long a received message stays invisible: far longer than an attempt takes.
+pub(crate) const VISIBILITY_MILLIS: i64 = 60_000;
+
+/// A message that can't be handled is received so often before it is buried.
+const MAX_RECEIVES: u32 = 5;
+
+/// How often the queues are looked at for what another process sent, or what is due now.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long attempts that have begun may go on after a stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl WebhookLoops {
+    /// Works until `stop` says true. A storage that is not to be had for a while is waited for; fails only where time
+    /// can't heal it.
+    pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<()> {
+        tokio::try_join!(self.notify(stop.clone()), self.deliver(stop)).map(|_| ())
+    }
+
+    async fn notify(&self, mut stop: watch::Receiver<bool>) -> Result<()> {
+        let mut backoff = Backoff::default();
+        while !*stop.borrow() {
+            match self.note().await {
+                Ok(received) => {
+                    backoff.succeeded();
+                    if received > 0 {
+                        continue;
+                    }
+                }
+                Err(failure) => wait_out(failure, &mut backoff, &mut stop).await?,
+            }
+            // Where nobody has a webhook, no event wakes this.
+            let is_subscribed = self.bus.is_subscribed(NOTIFY_QUEUE).unwrap_or(true);
+            tokio::select! {
+                () = self.bus.delivery(), if is_subscribed => {}
+                () = time::sleep(LOOK_AGAIN) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the deliveries of some events. Returns how many events they were.
+    async fn note(&self) -> Result<usize> {
+        let messages = self.queue.receive(NOTIFY_QUEUE, BATCH, VISIBILITY_MILLIS).await?;
+        let received = messages.len();
+        let mut done = Vec::new();
+        for message in messages {
+            let noted = async {
+                self.notify
+                    .handle(&bedrock_diy_notify::read(&message.body)?)
+                    .await
+            };
+            match guarded(noted).await {
+                Ok(()) => done.push(message),
+                Err(failure) => self.give_back(&message, &failure).await?,
+            }
+        }
+        self.queue.delete(done).await?;
+        Ok(received)
+    }
+
+    async fn deliver(&self, mut stop: watch::Receiver<bool>) -> Result<()> {
+        let mut backoff = Backoff::default();
+        let mut attempts = JoinSet::new();
+        while !*stop.borrow() {
+            while let Some(ended) = attempts.try_join_next() {
+                self.settle(ended).await?;
+            }
+            let free = AT_ONCE - attempts.len();
+            let received = match self.queue.receive(DELIVERY_QUEUE, free, VISIBILITY_MILLIS).await {
+                Ok(messages) => messages,
+                Err(failure) => {
+                    wait_out(failure, &mut backoff, &mut stop).await?;
+                    continue;
+                }
+            };
+            backoff.succeeded();
+            let is_idle = received.is_empty();
+            for message in received {
+                let deliver = Arc::clone(&self.deliver);
+                // One that hangs keeps no other waiting.
+                attempts.spawn(async move {
+                    let handled = guarded(attempt(&deliver, &message)).await;
+                    (message, handled)
+                });
+            }
+            if is_idle {
+                tokio::select! {
+                    () = self.queue.arrival() => {}
+                    Some(ended) = attempts.join_next() => self.settle(ended).await?,
+                    () = time::sleep(LOOK_AGAIN) => {}
+                    _ = stop.changed() => {}
+                }
+            }
+        }
+        // What is cut off is made again after the next start, under the same id.
+        let last = async {
+            while let Some(ended) = attempts.join_next().await {
+                self.settle(ended).await?;
+            }
+            Ok(())
+        };
+        time::timeout(GRACE, last).await.unwrap_or(Ok(()))
+    }
+
+    /// Does with a message what was said about it. Fails only where time can't heal it: else it comes again.
+    async fn settle(
+        &self,
+        ended: std::result::Result<(Message, Result<Verdict>), tokio::task::JoinError>,
+    ) -> Result<()> {
+        let Ok((message, verdict)) = ended else {
+            return Ok(());
+        };
+        let settled = match verdict {
+            Ok(Verdict::Done) => self.queue.delete(vec![message]).await,
+            Ok(Verdict::Again(seconds)) => {
+                self.queue
+                    .give_back(&message, i64::from(seconds) * 1_000, false)
+                    .await
+            }
+            Ok(Verdict::Dead(why)) => {
+                tracing::error!(error = why, "a delivery's message goes to the dead-letter queue");
+                self.queue.bury(&message, &why).await
+            }
+            Err(failure) => self.give_back(&message, &failure).await,
+        };
+        match settled {
+            Err(failure) if failure.code.class() == Class::Retryable => {
+                tracing::warn!(error = %failure, "a message comes again at another time than it should");
+                Ok(())
+            }
+            settled => settled,
+        }
+    }
+
+    /// A message that was not handled: later, or not at all where it is of no use.
+    async fn give_back(&self, message: &Message, failure: &Failure) -> Result<()> {
+        if failure.code.class() == Class::Terminal && message.receives >= MAX_RECEIVES {
+            tracing::error!(error = %failure, "a message can't be handled and goes to the dead-letter queue");
+            return self.queue.bury(message, &failure.message()).await;
+        }
+        tracing::warn!(error = %failure, "a message goes back to the queue");
+        let counts = failure.code.class() == Class::Terminal;
+        let pause = i64::try_from(Backoff::after(message.throttles).as_millis()).unwrap_or(i64::MAX);
+        self.queue.give_back(message, pause, counts).await
+    }
+}
+
+async fn attempt(deliver: &Deliver, message: &Message) -> Result<Verdict> {
+    match Deliver::read(&message.body) {
+        Ok(claim) => deliver.handle(&claim).await,
+        // However often it comes, it is of no use.
+        Err(failure) => Ok(Verdict::Dead(failure.detail)),
+    }
+}
+
+/// Waits for a storage that is not to be had for a while. Fails with what time can't heal.
+async fn wait_out(failure: Failure, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> Result<()> {
+    if failure.code.class() == Class::Terminal {
+        return Err(failure);
+    }
+    if backoff.is_new() {
+        tracing::error!(error = %failure, "no deliveries can be made for now");
+    }
+    backoff.pause(stop).await;
+    Ok(())
+}
+
+/// A panic over one message is that message's failure, as a Lambda that dies is.
+async fn guarded<T>(handling: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(handling)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::new(
+                Code::InternalError,
+                "a message made its handler panic; the log says where",
+            ))
+        })
+}
