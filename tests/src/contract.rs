@@ -11,6 +11,7 @@ mod objects;
 mod projects;
 mod queue;
 mod quota;
+mod sessions;
 mod watches;
 
 pub use bus::*;
@@ -24,6 +25,7 @@ pub use objects::*;
 pub use projects::*;
 pub use queue::*;
 pub use quota::*;
+pub use sessions::*;
 pub use watches::*;
 
 use bedrock_diy_core::{

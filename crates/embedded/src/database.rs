@@ -18,10 +18,13 @@ use tokio::sync::oneshot;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The layout of the tables; a data folder of another one is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 5;
+const SCHEMA_VERSION: i64 = 6;
 
-/// What the layout before lacks. It is all that differs, so such a folder is brought up to date.
+/// What earlier layouts lack, each beside the next. It is all that differs, so such folders are brought up to date.
 const SINCE_LAYOUT_4: &str = "CREATE INDEX jobs_by_project ON jobs (project_id)";
+const SINCE_LAYOUT_5: &str =
+    "CREATE TABLE session_jobs (project_id TEXT NOT NULL, session_id TEXT NOT NULL, job INTEGER NOT NULL,
+     PRIMARY KEY (project_id, session_id)) WITHOUT ROWID";
 
 /// More than this many writes in one transaction would make the first one wait for the last.
 const GROUP: usize = 1_024;
@@ -302,7 +305,8 @@ fn prepare(connection: &mut Connection) -> Result<()> {
         let found = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match found {
             0 => transaction.execute_batch(SCHEMA)?,
-            4 => transaction.execute_batch(SINCE_LAYOUT_4)?,
+            4 => transaction.execute_batch(&[SINCE_LAYOUT_4, SINCE_LAYOUT_5].join(";"))?,
+            5 => transaction.execute_batch(SINCE_LAYOUT_5)?,
             other => return Ok(other),
         }
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
@@ -470,19 +474,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_of_the_layout_before_is_brought_up_to_date_and_a_later_one_refused() {
+    async fn a_folder_of_an_earlier_layout_is_brought_up_to_date_and_a_later_one_refused() {
         let (folder, database) = database();
         insert(&database, "a").await.unwrap();
         drop(database);
         let path = folder.path().join("d.sqlite");
         let file = Connection::open(&path).unwrap();
-        file.execute_batch("DROP INDEX jobs_by_project; PRAGMA user_version = 4")
-            .unwrap();
-        assert_eq!(count(&Database::open(&path).unwrap()), 1);
-        file.execute_batch("DROP INDEX jobs_by_project; PRAGMA user_version = 6")
-            .unwrap();
+        for earlier in [
+            "DROP INDEX jobs_by_project; DROP TABLE session_jobs; PRAGMA user_version = 4",
+            "DROP TABLE session_jobs; PRAGMA user_version = 5",
+        ] {
+            file.execute_batch(earlier).unwrap();
+            assert_eq!(count(&Database::open(&path).unwrap()), 1);
+        }
+        file.execute_batch("PRAGMA user_version = 7").unwrap();
         let refused = Database::open(&path).unwrap_err();
-        assert!(refused.detail.contains("layout 6"), "{}", refused.detail);
+        assert!(refused.detail.contains("layout 7"), "{}", refused.detail);
     }
 
     #[tokio::test]

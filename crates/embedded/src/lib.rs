@@ -31,6 +31,7 @@ mod quota;
 mod recent;
 mod runs;
 mod secrets;
+mod sessions;
 mod uploads;
 mod watches;
 

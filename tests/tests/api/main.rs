@@ -14,6 +14,7 @@ mod exporting;
 mod following;
 mod hooks;
 mod schemas;
+mod sessions;
 mod submitting;
 mod trying;
 mod walk;
