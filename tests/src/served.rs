@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     process::{Child, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,7 @@ use crate::{Program, Project};
 /// A server that runs until it is dropped.
 pub struct Served {
     process: Child,
+    log: Arc<Mutex<String>>,
     address: String,
     program: Program,
     /// The token of the machine's owner, an administrator.
@@ -87,10 +89,18 @@ impl Served {
             }
         };
         // Whatever else it says is read, so that it never waits for a reader.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::stderr()));
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                *kept.lock().unwrap() += &(line + "\n");
+            }
+        });
         let token = fs::read_to_string(project.data().join("token")).unwrap_or_default();
         Self {
             process,
+            log,
             address,
             program: program.clone(),
             token: token.trim().to_owned(),
@@ -123,6 +133,12 @@ impl Served {
         let removed = self.program.run(["tokens", "remove", name]);
         assert_eq!(removed.code, Some(0), "{}", removed.stderr);
         self.somebody(name, role)
+    }
+
+    /// What it has said on standard error since it listens.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// The server's process id.
@@ -159,6 +175,12 @@ impl Client {
             token: token.map(str::to_owned),
             ..self.clone()
         }
+    }
+
+    /// The token that is shown.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// A request.

@@ -16,5 +16,6 @@ mod hooks;
 mod schemas;
 mod sessions;
 mod submitting;
+mod token_in_address;
 mod trying;
 mod walk;
