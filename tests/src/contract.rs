@@ -11,6 +11,7 @@ mod objects;
 mod projects;
 mod queue;
 mod quota;
+mod sessions;
 mod watches;
 mod webhooks;
 
@@ -25,6 +26,7 @@ pub use objects::*;
 pub use projects::*;
 pub use queue::*;
 pub use quota::*;
+pub use sessions::*;
 pub use watches::*;
 pub use webhooks::*;
 

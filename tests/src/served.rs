@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     process::{Child, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,7 @@ use crate::{Program, Project, Socket};
 /// A server that runs until it is dropped.
 pub struct Served {
     process: Child,
+    log: Arc<Mutex<String>>,
     address: String,
     program: Program,
     /// The token of the machine's owner, an administrator.
@@ -87,10 +89,18 @@ impl Served {
             }
         };
         // Whatever else it says is read, so that it never waits for a reader.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::stderr()));
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                *kept.lock().unwrap() += &(line + "\n");
+            }
+        });
         let token = fs::read_to_string(project.data().join("token")).unwrap_or_default();
         Self {
             process,
+            log,
             address,
             program: program.clone(),
             token: token.trim().to_owned(),
@@ -137,6 +147,12 @@ impl Served {
         self.owner().socket(&self.socket_url())
     }
 
+    /// What it has said on standard error since it listens.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
     /// The server's process id.
     #[must_use]
     pub fn process_id(&self) -> u32 {
@@ -177,6 +193,12 @@ impl Client {
     #[must_use]
     pub fn socket(&self, at: &str) -> Socket {
         Socket::open(at, self.token.as_deref())
+    }
+
+    /// The token that is shown.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// A request.

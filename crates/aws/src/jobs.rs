@@ -1,5 +1,7 @@
 //! Jobs, their stages and events in one `DynamoDB` table: a job's items lie together under its id.
 
+mod turns;
+
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
@@ -165,6 +167,9 @@ impl Jobs for DynamoJobs {
         let job = self.job_item(&change.job)?;
         let mut items = vec![put_if(&self.table, job, "attribute_not_exists(jobId)", [])?];
         items.extend(self.along(&mut change).await?);
+        if let Some(session) = change.job.takes_turn_in().cloned() {
+            return self.accept_in_turn(&session, change, items).await;
+        }
         let what = format!("accepting the job {}", change.job.job_id);
         match dynamo::write(&self.client, &what, items).await? {
             Written::All => Ok(Accepted::New(change.job, change.events)),

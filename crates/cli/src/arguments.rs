@@ -10,10 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::{
     elsewhere::{
-        Cards, CreateProject, DeleteProject, DiffCards, Elsewhere, ListProjects, OneProject, Projects,
+        Cards, Chat, CreateProject, DeleteProject, DiffCards, Elsewhere, ListProjects, OneProject, Projects,
         PullCards, PushCards, Submit, SubmitLane,
     },
-    jobs::{DeadLetters, Export, Format, Jobs, ListJobs, OneJob, Results, SomeJobs, Status},
+    jobs::{DeadLetters, Export, Follow, Format, Jobs, ListJobs, OneJob, Results, SomeJobs, Status},
     webhooks::{
         CreateWebhook, DeleteWebhook, ListDeliveries, ListWebhooks, OneWebhook, Redeliver, RotateWebhook,
         Webhooks,
@@ -62,7 +62,8 @@ Which model answers:
   this machine, which is free and not good.
 
 Exit codes:
-  0    what was asked for is done; of `run`, `submit --wait` and `follow`: every article succeeded
+  0    what was asked for is done; of `run`, `submit` (--wait, --follow), `follow` and
+       `chat`: every article succeeded
   1    of the same: some article failed; its row says why. The same `run` tries it again, and so
        does `jobs retry`
   2    what was asked for makes no sense (an argument, a project file, no credentials), or the API
@@ -135,6 +136,8 @@ pub enum Command {
     /// Text, Markdown and HTML in UTF-8 of up to 5 MB go as they are; everything else is uploaded, and is called by its
     /// name with the beginning of its contents' SHA-256 (report.3f2a9c1d.pdf). The same command again makes no new jobs:
     /// not for a file of the same name and contents in the same batch.
+    ///
+    /// A session has one job at a time: its files are submitted one after the other, each when the one before has ended.
     Submit(Submit),
     /// Signs in with the API of --profile, and says as whom.
     #[command(long_about = LOGIN)]
@@ -150,7 +153,16 @@ pub enum Command {
     /// Tells what happens to a job, a line an event, until it has ended.
     ///
     /// Begins with what has happened already. Ends with 0 where the job has succeeded, and with 1 where it has not.
-    Follow(OneJob),
+    ///
+    /// With --batch: a line for each job of the batch that ends, until all have, and how it went all in all. A job that
+    /// was retried is told by its retry.
+    Follow(Follow),
+    /// Talks with a project's cards through an API: a line is a message, and is answered by each stage.
+    ///
+    /// What was said before in the session is part of what the cards are asked. Ctrl-C cancels what is being answered,
+    /// Ctrl-D ends. Outputs go to standard output, everything about them to standard error; where standard input is no
+    /// terminal, its lines are the messages.
+    Chat(Chat),
     /// Writes results of finished jobs.
     #[command(subcommand)]
     Results(Results),

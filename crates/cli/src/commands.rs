@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod cards;
+mod chat;
 mod follow;
 mod jobs;
 mod login;
@@ -60,7 +61,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Login => login::login(elsewhere, &data).await,
         Command::Logout => login::logout(elsewhere).await,
         Command::Jobs(command) => jobs::jobs(elsewhere, &data, catalogue()?, command).await,
-        Command::Follow(one) => jobs::follow(elsewhere, &data, catalogue()?, &one).await,
+        Command::Follow(follow) => jobs::follow(elsewhere, &data, catalogue()?, &follow).await,
+        Command::Chat(chat) => chat::chat(elsewhere, &data, chat).await,
         Command::Results(crate::arguments::Results::Export(export)) => {
             results::export(elsewhere, &data, catalogue()?, export).await
         }

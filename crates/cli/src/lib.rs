@@ -9,6 +9,7 @@ pub mod arguments;
 pub mod commands;
 pub mod exit;
 mod folders;
+mod following;
 pub mod inputs;
 mod intake_loop;
 pub mod machine;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bedrock_diy_core::{
     Code, Failure,
     catalogue::Catalogue,
+    commands,
     cursor::{CaughtError, Cursor},
     error::Result,
     ports::{Model, Sender},
@@ -228,6 +229,9 @@ impl Workers {
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<()> {
         let messages = self.machine.queue.recover().await?;
         let executions = self.machine.executions.recover().await?;
+        for job in self.machine.jobs.not_begun()? {
+            commands::send_on(&self.machine.queue, &job).await?;
+        }
         self.machine.memo.recover()?;
         if messages + executions > 0 {
             tracing::info!(messages, executions, "going on with what was left");

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use axum::{
     Router,
     extract::{
-        Query, State, WebSocketUpgrade,
+        RawQuery, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket, close_code},
     },
     http::{HeaderMap, StatusCode, header},
@@ -22,7 +22,8 @@ use axum::{
 use bedrock_diy_api::{Api, Log, MESSAGE_BYTES, Ports, Socket};
 use bedrock_diy_core::{
     BatchId, JobId, ProjectId,
-    access::{self, Caller, Refused},
+    access::{Caller, Refused},
+    bearer,
     error::Result,
     event::{Event, Fact},
     follow::{ConnectionId, Had, Topic, pushes},
@@ -30,7 +31,6 @@ use bedrock_diy_core::{
     ports::{Following, Follows, Identity, Jobs},
 };
 use bedrock_diy_embedded::EmbeddedBus;
-use serde::Deserialize;
 use tokio::{
     sync::{broadcast, mpsc},
     task::AbortHandle,
@@ -126,19 +126,13 @@ impl Connection {
     }
 }
 
-/// What the address of a connection may say.
-#[derive(Deserialize)]
-struct Shown {
-    access_token: Option<String>,
-}
-
 async fn open(
     State(door): State<Door>,
     headers: HeaderMap,
-    Query(shown): Query<Shown>,
+    RawQuery(query): RawQuery,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let caller = match caller(&*door.identity, &headers, &shown).await {
+    let caller = match caller(&*door.identity, &headers, query.as_deref()).await {
         Ok(caller) => caller,
         Err(refused) => return refuse(&refused),
     };
@@ -153,13 +147,12 @@ async fn open(
 async fn caller(
     identity: &dyn Identity,
     headers: &HeaderMap,
-    shown: &Shown,
+    query: Option<&str>,
 ) -> std::result::Result<Caller, Refused> {
     let said = headers.get(header::AUTHORIZATION);
     let said = said.map(|said| said.to_str().unwrap_or_default());
-    identity
-        .caller(access::bearer(said, shown.access_token.as_deref())?)
-        .await
+    let parameter = bearer::parameter(query.unwrap_or_default())?;
+    identity.caller(bearer::token(said, parameter.as_deref())?).await
 }
 
 fn refuse(refused: &Refused) -> Response {

@@ -1,10 +1,6 @@
 //! Who may do what: a caller's role says what they may at most, their standing to a project what they
 //! may there.
 
-mod token;
-
-pub use token::bearer;
-
 use serde::{Deserialize, Serialize};
 
 use crate::project::Project;

@@ -9,19 +9,33 @@ use crate::{
     ports::{Accepted, Applied, Bus, Clock, Executions, Jobs, Projects, Queue},
 };
 
-/// Submits an article whose text is stored, and returns its job, which is known from then on.
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Submitted {
+    /// Its job is known, and on its way.
+    Taken(Job),
+    /// It became no job: this is its session's last one, which has not ended.
+    SessionBusy(Job),
+}
+
+/// Submits an article whose text is stored; its job is known from then on, and intake tells of it and starts it.
 ///
-/// The message goes first: whoever dies between the two has lost nothing, because intake accepts the job just
-/// so. It tells of the job and starts it.
+/// The message goes first: whoever dies between the two has lost nothing, because intake accepts the job just so. In a
+/// session the job is accepted first, because the message of a job that was refused would become one later. Whoever
+/// dies in between leaves a job that nobody works; its message is sent by whoever comes next: by the same submission
+/// again, or by the next one in the session, which is refused because of it.
 pub async fn submit(
     (projects, jobs, queue, clock): (&dyn Projects, &dyn Jobs, &dyn Queue, &dyn Clock),
     lane: Lane,
     submission: Submission,
     default_model: &str,
-) -> Result<Job> {
+) -> Result<Submitted> {
     let project = submission.project_id.clone();
-    let message = IntakeMessage::Submission(Box::new(submission.clone()));
-    queue.send(lane, vec![message]).await?;
+    let is_of_session = submission.session_id.is_some();
+    if !is_of_session {
+        let message = IntakeMessage::Submission(Box::new(submission.clone()));
+        queue.send(lane, vec![message]).await?;
+    }
     let pipeline = match PipelineRevision::current(projects, &project, default_model).await {
         Err(failure) if !failure.code.is_about_the_project() => return Err(failure),
         pipeline => pipeline,
@@ -29,8 +43,25 @@ pub async fn submit(
     let new = NewJob::submitted(lane, submission);
     let change = Job::accept(new, pipeline.as_ref().map_err(Clone::clone), clock.now());
     match jobs.accept(change).await? {
-        Accepted::New(job, _) | Accepted::Already(job) => Ok(job),
+        Accepted::New(job, _) | Accepted::Already(job) => {
+            send_on(queue, &job).await?;
+            Ok(Submitted::Taken(job))
+        }
+        Accepted::SessionBusy(open) => {
+            send_on(queue, &open).await?;
+            Ok(Submitted::SessionBusy(open))
+        }
     }
+}
+
+/// Sends the message of a session's job that has not begun: whoever accepted it may have died before they did.
+/// It does no harm where it was sent.
+pub async fn send_on(queue: &dyn Queue, job: &Job) -> Result<()> {
+    if job.session_id.is_none() || job.started_at.is_some() {
+        return Ok(());
+    }
+    let message = IntakeMessage::Submission(Box::new(job.submission()));
+    queue.send(job.lane, vec![message]).await
 }
 
 /// The submission that tries a failed or cancelled job again, from the stage that it ended at: the finished
@@ -53,7 +84,7 @@ pub async fn retry(jobs: &dyn Jobs, mut job: Job) -> Result<Submission> {
     Ok(Submission {
         job_id: JobId::of_retry(&job.job_id),
         fresh: false,
-        ..again(job)
+        ..again(&job)
     })
 }
 
@@ -61,7 +92,7 @@ pub async fn retry(jobs: &dyn Jobs, mut job: Job) -> Result<Submission> {
 /// has changed; for everything where it is `fresh`.
 ///
 /// Fails with [`Code::InvalidRequest`] where the job has not ended.
-pub fn rerun(job: Job, today: &PipelineRevision, fresh: Option<JobId>) -> Result<Submission> {
+pub fn rerun(job: &Job, today: &PipelineRevision, fresh: Option<JobId>) -> Result<Submission> {
     if !job.status.is_terminal() {
         return Err(Failure::new(
             Code::InvalidRequest,
@@ -103,14 +134,10 @@ pub async fn cancel(
 }
 
 /// The article of a job as another one's.
-fn again(job: Job) -> Submission {
+fn again(job: &Job) -> Submission {
     Submission {
-        job_id: job.job_id.clone(),
-        project_id: job.project_id,
-        batch: job.batch,
-        article: job.article,
-        session_id: job.session_id,
         fresh: false,
-        retry_of: Some(job.job_id),
+        retry_of: Some(job.job_id.clone()),
+        ..job.submission()
     }
 }

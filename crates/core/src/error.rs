@@ -48,6 +48,8 @@ pub enum Code {
     ModelAccessDenied,
     /// The model service knows no such model.
     ModelNotFound,
+    /// The session's last job has not ended.
+    SessionBusy,
     /// Something that was asked for makes no sense.
     InvalidRequest,
     /// The project's budget for an article is spent.
@@ -70,7 +72,7 @@ pub enum Class {
 
 impl Code {
     /// Every code, in the order of their documentation.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ModelThrottled,
         Self::ModelTimeout,
         Self::ModelUnavailable,
@@ -90,6 +92,7 @@ impl Code {
         Self::ContentBlocked,
         Self::ModelAccessDenied,
         Self::ModelNotFound,
+        Self::SessionBusy,
         Self::InvalidRequest,
         Self::BudgetExceeded,
         Self::Cancelled,
@@ -119,6 +122,7 @@ impl Code {
             Self::ContentBlocked => "ContentBlocked",
             Self::ModelAccessDenied => "ModelAccessDenied",
             Self::ModelNotFound => "ModelNotFound",
+            Self::SessionBusy => "SessionBusy",
             Self::InvalidRequest => "InvalidRequest",
             Self::BudgetExceeded => "BudgetExceeded",
             Self::Cancelled => "Cancelled",
@@ -198,6 +202,7 @@ impl Code {
             Self::ModelNotFound => {
                 "Correct the model id; recent models need an inference profile's id, such as `us.` in front."
             }
+            Self::SessionBusy => "Wait until that job has ended, or cancel it, then send this again.",
             Self::InvalidRequest => "Correct what is named here and send it again.",
             Self::BudgetExceeded => "Raise the project's `limits.costPerArticle`, or use a cheaper model.",
             Self::Cancelled => "Retry the job if this was not meant.",

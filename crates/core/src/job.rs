@@ -223,6 +223,27 @@ impl Job {
         change
     }
 
+    /// The session in which no other job may run while this one does, because what it answers is part of what the
+    /// next one is asked. A job that fails as it is accepted says nothing there, and takes nobody's turn.
+    #[must_use]
+    pub fn takes_turn_in(&self) -> Option<&SessionId> {
+        self.session_id.as_ref().filter(|_| !self.status.is_terminal())
+    }
+
+    /// What was submitted: the message that leads to this very job.
+    #[must_use]
+    pub fn submission(&self) -> Submission {
+        Submission {
+            job_id: self.job_id.clone(),
+            project_id: self.project_id.clone(),
+            batch: self.batch.clone(),
+            article: self.article.clone(),
+            session_id: self.session_id.clone(),
+            fresh: self.fresh,
+            retry_of: self.retry_of.clone(),
+        }
+    }
+
     /// The article was read: its text lies at `text`, and work begins.
     #[must_use]
     pub fn start(
@@ -446,6 +467,19 @@ impl Change {
             self.push(now, Fact::JobFailed { error });
         }
     }
+}
+
+/// The failure of a caller whose session's last job has not ended.
+#[must_use]
+pub fn session_busy(open: &Job) -> Failure {
+    let session = open.session_id.as_ref().map_or("", SessionId::as_str);
+    Failure::new(
+        Code::SessionBusy,
+        format!(
+            "the session {session} is busy with the job {}, which is {}",
+            open.job_id, open.status
+        ),
+    )
 }
 
 /// The failure of a caller that asks for a job which is not there.

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod article;
 pub mod ask;
+pub mod bearer;
 pub mod card;
 pub mod catalogue;
 pub mod changes;

@@ -18,11 +18,11 @@ use tokio::sync::oneshot;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The layout of the tables; a data folder of another one is refused, not guessed at.
-const SCHEMA_VERSION: i64 = 6;
+const SCHEMA_VERSION: i64 = 7;
 
 /// What layouts before lack, the oldest first: the first of them is layout 4. It is all that differs, so such a folder
 /// is brought up to date.
-const SINCE: [&str; 2] = [
+const SINCE: [&str; 3] = [
     "CREATE INDEX jobs_by_project ON jobs (project_id)",
     "CREATE TABLE webhooks (
          webhook_id TEXT PRIMARY KEY, project_id TEXT NOT NULL, document TEXT NOT NULL
@@ -33,6 +33,10 @@ const SINCE: [&str; 2] = [
          PRIMARY KEY (webhook_id, delivery_id)
      ) WITHOUT ROWID;
      CREATE INDEX deliveries_by_age ON deliveries (created_at);",
+    "CREATE TABLE session_jobs (
+         project_id TEXT NOT NULL, session_id TEXT NOT NULL, job INTEGER NOT NULL,
+         PRIMARY KEY (project_id, session_id)
+     ) WITHOUT ROWID",
 ];
 const FIRST_LAYOUT: i64 = 4;
 
@@ -490,9 +494,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_of_a_layout_before_is_brought_up_to_date_and_a_later_one_refused() {
-        let since_5 = "DROP TABLE webhooks; DROP TABLE deliveries";
-        let since_4 = "DROP INDEX jobs_by_project";
-        for (layout, lacks) in [(5, since_5.to_owned()), (4, format!("{since_4}; {since_5}"))] {
+        let since_6 = "DROP TABLE session_jobs".to_owned();
+        let since_5 = format!("DROP TABLE webhooks; DROP TABLE deliveries; {since_6}");
+        let since_4 = format!("DROP INDEX jobs_by_project; {since_5}");
+        for (layout, lacks) in [(6, since_6), (5, since_5), (4, since_4)] {
             let (folder, database) = database();
             insert(&database, "a").await.unwrap();
             drop(database);
@@ -510,9 +515,9 @@ mod tests {
                 .unwrap();
             assert_eq!(count(&Database::open(&path).unwrap()), 1);
             assert_eq!(schema(), whole, "layout {layout}");
-            file.execute_batch("PRAGMA user_version = 7").unwrap();
+            file.execute_batch("PRAGMA user_version = 8").unwrap();
             let refused = Database::open(&path).unwrap_err();
-            assert!(refused.detail.contains("layout 7"), "{}", refused.detail);
+            assert!(refused.detail.contains("layout 8"), "{}", refused.detail);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::{
     memo::{self, SqliteMemo},
     objects::{self, Body, Folders, SqliteObjects},
     recent::RecentJobs,
+    sessions,
 };
 
 /// Jobs, stages and events in `SQLite`.
@@ -128,6 +129,12 @@ impl SqliteJobs {
             .collect()
     }
 
+    /// Jobs of sessions that were accepted, and whose message may never have been sent: whoever accepts such a job
+    /// sends it after that.
+    pub fn not_begun(&self) -> Result<Vec<Job>> {
+        self.database.read(sessions::not_begun)
+    }
+
     /// A column of up to `most` changes of a job, those after this number of an event.
     fn changes(
         &self,
@@ -192,10 +199,13 @@ impl Jobs for SqliteJobs {
         let document = to_json("job", &change.job)?;
         let writing = Arc::new(change);
         let written = Arc::clone(&writing);
-        let already = self
+        let standing = self
             .database
             .write(move |connection| {
                 let job = &written.job;
+                if let Some(open) = sessions::open_before(connection, job)? {
+                    return Ok(Some(open));
+                }
                 let inserted = connection
                     .prepare_cached(
                         "INSERT INTO jobs (job_id, project_id, batch, status, version, document)
@@ -215,13 +225,19 @@ impl Jobs for SqliteJobs {
                 if inserted == 0 {
                     return stored(connection, &job.job_id).map(Some);
                 }
-                insert_change(connection, connection.last_insert_rowid(), &written)?;
+                let seq = connection.last_insert_rowid();
+                sessions::take_turn(connection, seq, job)?;
+                insert_change(connection, seq, &written)?;
                 Ok(None)
             })
             .await?;
-        if let Some(job) = already {
+        if let Some(job) = standing {
             self.recent.keep(&job, None);
-            return Ok(Accepted::Already(job));
+            return Ok(if job.job_id == writing.job.job_id {
+                Accepted::Already(job)
+            } else {
+                Accepted::SessionBusy(job)
+            });
         }
         let Change { job, events, .. } = Arc::unwrap_or_clone(writing);
         self.recent.keep(&job, None);

@@ -32,6 +32,7 @@ mod quota;
 mod recent;
 mod runs;
 mod secrets;
+mod sessions;
 mod uploads;
 mod watches;
 mod webhooks;

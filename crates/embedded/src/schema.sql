@@ -103,6 +103,14 @@ CREATE TABLE chat_sessions (
 ) WITHOUT ROWID;
 CREATE INDEX chat_sessions_by_time ON chat_sessions (project_id, last_at, session_id);
 
+-- The last job of each session: another one is accepted only where it has ended.
+CREATE TABLE session_jobs (
+    project_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    job        INTEGER NOT NULL,
+    PRIMARY KEY (project_id, session_id)
+) WITHOUT ROWID;
+
 CREATE TABLE hooks (
     hook_id    TEXT PRIMARY KEY,
     project_id TEXT NOT NULL,

@@ -3,20 +3,24 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::http::{HeaderName, Method, header};
+use bedrock_diy_core::bearer;
 use utoipa::openapi::{
     Content, Info, License, OpenApi, OpenApiBuilder, PathItem, RefOr, ResponseBuilder, Tag,
     path::Operation,
     schema::Ref,
-    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Api, problem, requests::REQUEST_ID, routes, verbs};
+use crate::{Api, caller, problem, requests::REQUEST_ID, routes, verbs};
 
 /// How long a browser may keep what it was told of CORS.
 pub(crate) const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
 
 const BEARER: &str = "bearer";
+
+/// The same token, where no header can be set.
+const BY_PARAMETER: &str = "accessToken";
 
 const ABOUT: &str = "Articles in, ordered prompt cards applied, results out.
 
@@ -85,11 +89,25 @@ pub fn openapi() -> OpenApi {
         BEARER,
         SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
     );
+    components.add_security_scheme(
+        BY_PARAMETER,
+        SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(
+            bearer::PARAMETER,
+            "The bearer token, for browsers' `EventSource`, which can set no header (RFC 6750, section 2.3).",
+        ))),
+    );
     problem::describe(components);
     let mut document = verbs::outward(document);
     for (path, item) in &mut document.paths.paths {
         for operation in operations_mut(item) {
             complete(path, operation);
+        }
+        let (_, by_parameter) = caller::BY_PARAMETER;
+        if path == by_parameter
+            && let Some(operation) = &mut item.get
+        {
+            let other = SecurityRequirement::new(BY_PARAMETER, Vec::<String>::new());
+            operation.security.get_or_insert_default().push(other);
         }
     }
     document

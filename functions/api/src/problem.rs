@@ -7,7 +7,11 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bedrock_diy_core::{Class, Code, Failure, fault::Fault};
+use bedrock_diy_core::{
+    Class, Code, Failure, JobId,
+    fault::Fault,
+    job::{Job, session_busy},
+};
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema, openapi::Components};
 
@@ -27,6 +31,7 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
+    job: Option<JobId>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -51,6 +56,9 @@ pub(crate) struct ProblemDocument<'a> {
     pub instance: &'a str,
     /// The request's id: name it when you ask for help.
     pub request_id: &'a str,
+    /// Of `SessionBusy`: the job that has not ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<&'a str>,
     /// Everything that is wrong with what was sent, where that is known in detail.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultDocument<'a>>,
@@ -76,6 +84,7 @@ impl Problem {
             code,
             detail: detail.into(),
             faults: Vec::new(),
+            job: None,
             headers: Vec::new(),
         }
     }
@@ -144,6 +153,14 @@ impl Problem {
     /// It can't be done as things stand.
     pub(crate) fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", detail)
+    }
+
+    /// This is the last job of the session, and has not ended.
+    pub(crate) fn session_busy(open: &Job) -> Self {
+        Self {
+            job: Some(open.job_id.clone()),
+            ..Self::from(session_busy(open))
+        }
     }
 
     /// Somebody else has changed it since it was read.
@@ -227,6 +244,7 @@ impl Problem {
             detail: &self.detail,
             instance,
             request_id,
+            job_id: self.job.as_ref().map(JobId::as_str),
             faults: self
                 .faults
                 .iter()
@@ -270,7 +288,9 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         let status = match failure.code {
             Code::ProjectNotFound | Code::ArticleNotFound => StatusCode::NOT_FOUND,
-            Code::ProjectInactive | Code::NoActiveCards | Code::Cancelled => StatusCode::CONFLICT,
+            Code::ProjectInactive | Code::NoActiveCards | Code::SessionBusy | Code::Cancelled => {
+                StatusCode::CONFLICT
+            }
             Code::ArticleTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::UnsupportedFormat => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::InvalidRequest => StatusCode::BAD_REQUEST,

@@ -10,9 +10,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use bedrock_diy_core::bearer;
 use utoipa::openapi::{OpenApi, RefOr, path::ParameterIn};
 
-use crate::{openapi, problem::Problem, verbs};
+use crate::{caller::BY_PARAMETER, openapi, problem::Problem, verbs};
 
 /// The names that each operation of a document knows.
 #[derive(Debug, Clone)]
@@ -31,7 +32,11 @@ impl Known {
                     }
                     RefOr::Ref(_) => None,
                 });
-                known.insert((method, path.clone()), names.collect());
+                let mut names: Vec<_> = names.collect();
+                if (&method, path.as_str()) == (&BY_PARAMETER.0, BY_PARAMETER.1) {
+                    names.push(bearer::PARAMETER.to_owned());
+                }
+                known.insert((method, path.clone()), names);
             }
         }
         Self(Arc::new(known))

@@ -7,7 +7,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use bedrock_diy_core::{
     Code, Failure,
-    access::{self, Caller, Refused},
+    access::{Caller, Refused},
+    bearer,
     error::Result,
     ports::Identity,
 };
@@ -56,11 +57,9 @@ impl Connecting {
         let headers = self.headers.iter().flatten();
         let mut said = headers.filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         let parameter = self.query_string_parameters.as_ref();
-        let parameter = parameter.and_then(|parameters| parameters.get("access_token"));
-        access::bearer(
-            said.next().map(|(_, value)| value.as_str()),
-            parameter.map(String::as_str),
-        )
+        let parameter = parameter.and_then(|parameters| parameters.get(bearer::PARAMETER));
+        let header = said.next().map(|(_, value)| value.as_str());
+        Ok(bearer::token(header, parameter.map(String::as_str))?)
     }
 }
 

@@ -15,7 +15,7 @@ use bedrock_diy_core::{
     article::{self, Article, ArticleMeta, Bucket, ObjectRef, SubmittedPart},
     error::Result,
     intake::{Drop, IntakeMessage, Lane},
-    job::{Change, Job, JobStatus, NewJob},
+    job::{Job, JobStatus, NewJob, session_busy},
     limits,
     pipeline::PipelineRevision,
     ports::{Accepted, Bus, Clock, Executions, Jobs, Objects, Projects},
@@ -152,16 +152,22 @@ impl Intake {
                 pipeline => pipeline,
             };
         let pipeline = pipeline.as_ref().map_err(Clone::clone);
-        self.settle(Job::accept(new, pipeline, self.clock.now())).await
+        let change = Job::accept(new.clone(), pipeline, self.clock.now());
+        match self.jobs.accept(change).await? {
+            // Whoever sent the message asked nobody before. Its job says why it came to nothing, and can be retried;
+            // in its turn later it would answer what nobody may want to know any more.
+            Accepted::SessionBusy(open) => self.refuse(new, &session_busy(&open)).await,
+            accepted => self.settle(accepted).await,
+        }
     }
 
     async fn refuse(&self, new: NewJob, failure: &Failure) -> Result<JobId> {
-        self.settle(Job::accept(new, Err(failure.clone()), self.clock.now()))
-            .await
+        let change = Job::accept(new, Err(failure.clone()), self.clock.now());
+        self.settle(self.jobs.accept(change).await?).await
     }
 
-    async fn settle(&self, change: Change) -> Result<JobId> {
-        let job = match self.jobs.accept(change).await? {
+    async fn settle(&self, accepted: Accepted) -> Result<JobId> {
+        let job = match accepted {
             Accepted::New(job, events) => {
                 match &job.error {
                     None => {
@@ -182,6 +188,7 @@ impl Intake {
                 self.bus.publish(&stored).await?;
                 job
             }
+            Accepted::SessionBusy(open) => return Err(session_busy(&open)),
         };
         if job.status == JobStatus::Accepted {
             self.executions.start(&job.job_id, job.lane).await?;

@@ -141,7 +141,9 @@ pub async fn accepting_twice_is_one_job(jobs: &dyn Jobs) {
         1
     );
     for outcome in outcomes {
-        let (Accepted::New(job, _) | Accepted::Already(job)) = outcome;
+        let (Accepted::New(job, _) | Accepted::Already(job)) = outcome else {
+            panic!("it is of no session");
+        };
         assert_eq!(job, change.job);
     }
     assert_eq!(

@@ -1,6 +1,8 @@
 //! `bedrock-diy` as the API's client: the real program against a real server.
 
 mod cards;
+mod chatting;
+mod following;
 mod issuer;
 mod jobs;
 mod projects;

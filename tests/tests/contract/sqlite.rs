@@ -39,7 +39,8 @@ macro_rules! promises {
 
 promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_stands_now,
     a_stale_change_changes_nothing, events_are_read_from_a_number_on,
-    an_unknown_job_is_none, a_list_shows_each_job_once);
+    an_unknown_job_is_none, a_list_shows_each_job_once, a_session_has_one_open_job,
+    sessions_are_in_nobody_else_s_way, of_many_at_once_one_gets_the_turn, what_fails_at_once_takes_no_turn);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
 promises!(hooks: a_hook_is_what_was_stored_last, a_hook_is_its_projects, hooks_are_listed_in_their_order,
     a_stale_hook_is_not_stored, a_deleted_hook_is_found_no_more);

@@ -71,6 +71,38 @@ fn an_editor_goes_from_nothing_to_a_result() {
 }
 
 #[test]
+fn a_token_may_stand_in_the_address_of_a_job_s_events_and_nowhere_else() {
+    let users = Users::of(&stack());
+    let ada = users.somebody("in-an-address", "editor");
+    let project =
+        json!({"projectId": "api-address", "name": "News", "settings": {"model": "test.model-v1:0"}});
+    let _ = ada.post("/api/projects", &project).expect(201);
+    let card = json!({"title": "Headline", "content": "Write a headline."});
+    let _ = ada.post("/api/projects/api-address/prompts", &card).expect(201);
+    let article = json!({"text": "The bridge opens."});
+    let taken = ada
+        .post("/api/projects/api-address/articles", &article)
+        .expect(202);
+    let at = taken.header("location").unwrap();
+    let _ = ada.ended(&at);
+    let (nobody, token) = (ada.as_other(None), ada.token().unwrap());
+    let by_address = nobody
+        .get(&format!("{at}/events?access_token={token}"))
+        .expect(200);
+    assert_eq!(by_address.header("cache-control").as_deref(), Some("no-store"));
+    assert_eq!(
+        by_address.json(),
+        ada.get(&format!("{at}/events")).expect(200).json()
+    );
+    let refused = nobody.get(&format!("{at}/events")).expect(401);
+    assert_eq!(refused.code(), "Unauthorized", "by the function itself");
+    for elsewhere in [&at, &format!("{at}/results"), "/api/me"] {
+        let refused = nobody.get(&format!("{elsewhere}?access_token={token}"));
+        assert_eq!(refused.status, 401, "{elsewhere}");
+    }
+}
+
+#[test]
 fn roles_and_memberships_count_behind_the_gateway_as_everywhere() {
     let users = Users::of(&stack());
     let (owner, viewer, stranger, admin) = (

@@ -17,6 +17,7 @@
 )]
 
 mod functions;
+mod gateway;
 mod limits;
 mod machine;
 mod policies;

@@ -163,9 +163,24 @@ pub struct Submit {
     /// Waits until each job has ended.
     #[arg(long)]
     pub wait: bool,
+    /// Shows each job's stages while they run, one file after the other: outputs on standard output, everything about
+    /// them on standard error.
+    #[arg(long, conflicts_with = "wait")]
+    pub follow: bool,
     /// Prints JSON, one document a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `chat`.
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// The project whose cards answer.
+    #[arg(long, value_name = "ID")]
+    pub project: ProjectId,
+    /// The session that is gone on with [default: a new one].
+    #[arg(long, value_name = "ID")]
+    pub session: Option<SessionId>,
 }
 
 /// Where articles wait for their turn.

@@ -93,6 +93,24 @@ pub struct OneJob {
     pub json: bool,
 }
 
+/// Arguments of `follow`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("followed").required(true).args(["job", "batch"]))]
+pub struct Follow {
+    /// The job's id, or as much of its beginning as no other has.
+    #[arg(conflicts_with = "project")]
+    pub job: Option<String>,
+    /// Follows all jobs of this batch instead.
+    #[arg(long, requires = "project", value_name = "NAME")]
+    pub batch: Option<BatchId>,
+    /// The batch's project.
+    #[arg(long, requires = "batch", value_name = "ID")]
+    pub project: Option<ProjectId>,
+    /// Prints JSON, one document a line: a job's events; of a batch, each job when it has ended.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Some jobs.
 #[derive(Debug, Args)]
 pub struct SomeJobs {

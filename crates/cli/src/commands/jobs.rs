@@ -1,13 +1,14 @@
 //! `bedrock-diy jobs …`.
 
+mod batch;
 mod elsewhere;
 mod shown;
-mod told;
+pub(super) mod told;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bedrock_diy_core::{
-    Code, Failure, JobId,
+    BatchId, Code, Failure, JobId, ProjectId,
     catalogue::Catalogue,
     commands,
     error::Result,
@@ -19,8 +20,9 @@ use bedrock_diy_embedded::{JobRow, RowFilter};
 
 use self::shown::{Shown, ShownStage, list_table, print_stages};
 use crate::{
-    arguments::{DeadLetters, Elsewhere, Jobs, ListJobs, OneJob, Status},
+    arguments::{DeadLetters, Elsewhere, Follow, Jobs, ListJobs, OneJob, Status},
     exit::Exit,
+    following::ended,
     machine::Machine,
     remote::Remote,
     terminal::{plain, print, say},
@@ -164,21 +166,48 @@ pub(super) async fn follow(
     elsewhere: &Elsewhere,
     data: &Path,
     catalogue: Catalogue,
-    one: &OneJob,
+    arguments: &Follow,
 ) -> Result<Exit> {
-    if let Some(remote) = Remote::named(elsewhere, data)? {
-        return elsewhere::follow(&remote, one).await;
+    let as_json = arguments.json;
+    let remote = Remote::named(elsewhere, data)?;
+    let whose = match (&arguments.job, &arguments.batch, &arguments.project) {
+        (Some(job), ..) => Whose::Job(job),
+        (None, Some(batch), Some(project)) => Whose::Batch(project, batch),
+        // The arguments' own rules leave no other case; this one says what they ask for.
+        (None, ..) => {
+            let detail = "say what to follow: JOB, or --batch NAME --project ID";
+            return Err(Failure::new(Code::InvalidRequest, detail));
+        }
+    };
+    if let Some(remote) = remote {
+        return match whose {
+            Whose::Job(job) => elsewhere::follow(&remote, job, as_json).await,
+            Whose::Batch(project, batch) => batch::follow(&remote, project, batch, as_json).await,
+        };
     }
     let machine = Machine::open(data, Arc::new(catalogue))?;
-    let job = find(&machine, &one.job).await?;
+    match whose {
+        Whose::Job(job) => follow_here(&machine, job, as_json).await,
+        Whose::Batch(project, batch) => batch::follow(&machine, project, batch, as_json).await,
+    }
+}
+
+/// What is followed.
+enum Whose<'a> {
+    Job(&'a str),
+    Batch(&'a ProjectId, &'a BatchId),
+}
+
+async fn follow_here(machine: &Machine, job: &str, as_json: bool) -> Result<Exit> {
+    let job = find(machine, job).await?;
     let mut watch = machine.bus.watch(&job.job_id);
     let mut after = 0;
     loop {
         let events = machine.jobs.events(&job.job_id, after, PAGE).await?;
         for event in &events {
-            told::tell(event, one.json)?;
+            told::tell(event, as_json)?;
         }
-        if let Some(exit) = told::ended(events.last()) {
+        if let Some(exit) = ended(events.last()) {
             return Ok(exit);
         }
         after = events.last().map_or(after, |event| event.number);

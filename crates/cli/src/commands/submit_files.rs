@@ -1,6 +1,7 @@
 //! `bedrock-diy submit`: from files on disk to jobs of an API, each article once.
 
 mod article;
+mod follow;
 mod told;
 mod waiting;
 
@@ -88,17 +89,26 @@ pub(super) async fn submit(elsewhere: &Elsewhere, data: &Path, arguments: Submit
         remote: &remote,
         arguments: &arguments,
     };
-    let mut told = Told::new(arguments.json);
+    let mut told = Told::new(&arguments);
     let mut waiting = Waiting::new(&remote, &arguments);
+    // A session has one job at a time, and so have eyes.
+    let one_by_one = arguments.session.is_some() || arguments.follow;
+    let mut left = inputs.len();
     let mut submitted = stream::iter(inputs)
         .map(|input| submitting.file(input))
-        .buffered(AT_ONCE);
+        .buffered(if one_by_one { 1 } else { AT_ONCE });
     while let Some(file) = submitted.next().await {
         let file = file?;
-        if arguments.wait && !matches!(file.jobs, Jobs::Refused(_)) {
-            waiting.add(file);
-        } else {
-            told.submitted(&file)?;
+        left -= 1;
+        let has_next = left > 0 && arguments.session.is_some();
+        match &file.jobs {
+            Jobs::Refused(_) => told.submitted(&file)?,
+            _ if arguments.follow => follow::follow(&waiting, &mut told, file).await?,
+            _ if arguments.wait || has_next => waiting.add(file),
+            _ => told.submitted(&file)?,
+        }
+        if has_next {
+            waiting.until_all_have_ended(&mut told).await?;
         }
     }
     waiting.until_all_have_ended(&mut told).await?;

@@ -59,6 +59,14 @@ impl Answer {
         })
     }
 
+    /// The body as text.
+    pub(crate) async fn text(self) -> Result<String> {
+        let body = document(self.body)
+            .await
+            .map_err(|error| broken(&self.what, &error))?;
+        String::from_utf8(body.into()).map_err(|_| broken(&self.what, "it is no text in UTF-8"))
+    }
+
     /// Writes the body as it comes. The outer failure is the transfer's, the inner one the writer's.
     pub(crate) async fn save(mut self, out: &mut impl Write) -> Result<std::io::Result<()>> {
         loop {

@@ -1,6 +1,6 @@
 //! What the API refuses, as a failure that says what to do.
 
-use bedrock_diy_core::{Code, Failure};
+use bedrock_diy_core::{Code, Failure, JobId};
 use serde::Deserialize;
 
 use crate::terminal::plain_lines;
@@ -12,6 +12,8 @@ pub(crate) struct Refusal {
     pub(crate) status: Option<u16>,
     /// What is said to whoever typed the command.
     pub(crate) failure: Failure,
+    /// The job that stands in the way, where it is one.
+    pub(crate) job: Option<JobId>,
 }
 
 impl Refusal {
@@ -41,6 +43,7 @@ impl Refusal {
         Self {
             status: Some(status),
             failure: Failure::new(code, detail),
+            job: told.job_id.and_then(|job| JobId::new(job).ok()),
         }
     }
 
@@ -60,6 +63,7 @@ impl From<Failure> for Refusal {
         Self {
             status: None,
             failure,
+            job: None,
         }
     }
 }
@@ -85,6 +89,7 @@ struct Told {
     #[serde(alias = "message")]
     detail: String,
     request_id: Option<String>,
+    job_id: Option<String>,
     faults: Vec<Fault>,
 }
 

@@ -20,6 +20,10 @@ pub trait Jobs: Send + Sync {
     /// MUST be one conditional write of the job with its first events. MUST return
     /// [`Accepted::Already`] with the job as it stands, and change nothing, when a job of that id is
     /// there already, however many callers try at once.
+    ///
+    /// MUST otherwise return [`Accepted::SessionBusy`] with the open job, and change nothing, when the job takes the
+    /// turn in a session ([`Job::takes_turn_in`]) whose last job is another one and has not ended, however many
+    /// callers try at once. Two projects' sessions of one name are two sessions.
     async fn accept(&self, change: Change) -> Result<Accepted>;
 
     /// The job as it stands.
@@ -88,6 +92,8 @@ pub enum Accepted {
     New(Job, Vec<Event>),
     /// An earlier one did.
     Already(Job),
+    /// Nothing was accepted: this is the session's last job, which has not ended.
+    SessionBusy(Job),
 }
 
 /// What became of a change.

@@ -11,7 +11,7 @@ use bedrock_diy_core::{
     BatchId, Code, JobId, ProjectId,
     access::{Action, Caller},
     article::{self, Article, ArticleMeta, Bucket, ObjectRef, SubmittedPart},
-    commands,
+    commands::{self, Submitted},
     fault::Fault,
     follow::Had,
     hook::TextType,
@@ -76,7 +76,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
         (status = ACCEPTED, body = JobDocument<'_>, description = "Its job, which runs from now on",
          headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
         (status = OK, content_type = "text/event-stream", body = StreamedEvent, description = "Where `Accept` says `text/event-stream`: the job's events from the first, as `/api/jobs/{jobId}/events` streams them", headers(("Location" = String))),
-        (status = CONFLICT, description = "The project is inactive or has no active card"),
+        (status = CONFLICT, description = "The project is inactive or has no active card; or `SessionBusy`: the session's last job, `jobId`, has not ended"),
     )
 )]
 async fn submit(
@@ -186,6 +186,7 @@ impl Api {
             && let Some(job) = self.ports.jobs.read(&job_id).await?
         {
             self.is_the_same(&job, &new).await?;
+            commands::send_on(&*self.ports.queue, &job).await?;
             return Ok(Taken { job, is_replay: true });
         }
         // What can't run is said before anything is stored.
@@ -211,11 +212,14 @@ impl Api {
         })
     }
 
-    /// Begins a job whose article is stored.
+    /// Begins a job whose article is stored. Fails with 409 where its session's last job has not ended.
     pub(crate) async fn begin(&self, lane: Lane, submission: Submission) -> Result<Job, Problem> {
         let ports = &self.ports;
         let ports = (&*ports.projects, &*ports.jobs, &*ports.queue, &*ports.clock);
-        Ok(commands::submit(ports, lane, submission, &self.settings.default_model).await?)
+        match commands::submit(ports, lane, submission, &self.settings.default_model).await? {
+            Submitted::Taken(job) => Ok(job),
+            Submitted::SessionBusy(open) => Err(Problem::session_busy(&open)),
+        }
     }
 
     async fn store(&self, project: &ProjectId, job: &JobId, new: &NewArticle) -> Result<Article, Problem> {

@@ -60,7 +60,7 @@ struct Receipt {
     responses(
         (status = ACCEPTED, body = Receipt),
         (status = UNAUTHORIZED, description = "The signature does not fit, or is too old"),
-        (status = CONFLICT, description = "The project is inactive or has no active card, or another article was delivered under the same id"),
+        (status = CONFLICT, description = "The project is inactive or has no active card, another article was delivered under the same id, or the last job of its session has not ended"),
     )
 )]
 async fn deliver(

@@ -95,7 +95,8 @@ pub(crate) struct StreamedEvent {
 /// `Accept` says `text/event-stream`
 ///
 /// A stream goes on until the job has ended or two minutes have gone by; `Last-Event-ID` goes on where it ended.
-/// Where nothing will come any more, that is answered with 204: `EventSource` comes again no more.
+/// Where nothing will come any more, that is answered with 204: `EventSource` comes again no more. It can set no header,
+/// so that here, and nowhere else, the token may stand in the address: `?access_token=…`, instead of the header.
 #[utoipa::path(
     get, path = "/api/jobs/{jobId}/events", tag = TAG, operation_id = "followJob",
     params(

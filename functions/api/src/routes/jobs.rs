@@ -176,7 +176,7 @@ async fn cancel(
     post, path = "/api/jobs/{jobId}/~retry", tag = TAG, operation_id = "retryJob", params(JobPath),
     responses(
         (status = ACCEPTED, body = JobDocument<'_>, description = "The job that tries it again", headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
-        (status = CONFLICT, description = "It runs or has succeeded"),
+        (status = CONFLICT, description = "It runs or has succeeded; or another job of its session runs"),
     )
 )]
 async fn retry(
@@ -195,7 +195,7 @@ async fn retry(
     post, path = "/api/jobs/{jobId}/~rerun", tag = TAG, operation_id = "rerunJob", params(JobPath, How),
     responses(
         (status = ACCEPTED, body = JobDocument<'_>, description = "The job that runs it again; the same one where nothing has changed since it was asked for last", headers(("Location" = String), ("ETag" = String), ("Retry-After" = u32))),
-        (status = CONFLICT, description = "It runs, or its project has nothing to run"),
+        (status = CONFLICT, description = "It runs, its project has nothing to run, or another job of its session runs"),
     )
 )]
 async fn rerun(
@@ -208,7 +208,7 @@ async fn rerun(
     let today =
         PipelineRevision::current(&*api.ports.projects, &job.project_id, &api.settings.default_model).await?;
     let fresh = how.fresh.then(|| JobId::fresh(api.now(), rand::random()));
-    let submission = commands::rerun(job, &today, fresh).map_err(refused)?;
+    let submission = commands::rerun(&job, &today, fresh).map_err(refused)?;
     let job = api.begin(Lane::Live, submission).await?;
     Ok(accepted(job, false))
 }

@@ -308,7 +308,9 @@ impl Newsroom {
             .accept(Job::accept(new, Ok(&self.pipeline), now))
             .await
             .unwrap();
-        let (Accepted::New(job, _) | Accepted::Already(job)) = accepted;
+        let (Accepted::New(job, _) | Accepted::Already(job)) = accepted else {
+            panic!("it is of no session");
+        };
         let started = job.start(text, ArticleMeta::default(), &self.pipeline, now);
         self.jobs.apply(started).await.unwrap();
         self.now(&job).await

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Jobs that are listed at once: as many as the API shows.
-const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 
 /// So many projects are looked at for a job of which the beginning of its id is said.
 const PROJECTS: usize = 50;
@@ -30,7 +30,10 @@ pub(super) async fn jobs(remote: &Remote, command: Jobs) -> Result<Exit> {
         Jobs::Show(one) => show(remote, &one).await,
         Jobs::Retry(some) => retry(remote, &some.jobs).await,
         Jobs::Cancel(some) => cancel(remote, &some.jobs).await,
-        Jobs::Events(one) => events(remote, &one, false).await,
+        Jobs::Events(one) => {
+            let job = find(remote, &one.job).await?.job_id;
+            told::of_api(remote, &job, one.json, false).await
+        }
         Jobs::DeadLetters(_) => Err(untold(
             "messages that could not be handled: look at the dead-letter queues",
         )),
@@ -38,13 +41,9 @@ pub(super) async fn jobs(remote: &Remote, command: Jobs) -> Result<Exit> {
 }
 
 /// Tells what happens to a job until it has ended.
-pub(super) async fn follow(remote: &Remote, one: &OneJob) -> Result<Exit> {
-    events(remote, one, true).await
-}
-
-async fn events(remote: &Remote, one: &OneJob, follows: bool) -> Result<Exit> {
-    let job = find(remote, &one.job).await?.job_id;
-    told::of_api(remote, &job, one.json, follows).await
+pub(super) async fn follow(remote: &Remote, job: &str, as_json: bool) -> Result<Exit> {
+    let job = find(remote, job).await?.job_id;
+    told::of_api(remote, &job, as_json, true).await
 }
 
 fn untold(what: &str) -> Failure {
@@ -262,7 +261,7 @@ fn path(job: &JobId) -> String {
 }
 
 /// A job as this machine's own are printed, as far as the API tells it: programs read one shape.
-fn as_here(mut job: Value) -> Value {
+pub(super) fn as_here(mut job: Value) -> Value {
     if let Some(fields) = job.as_object_mut() {
         // They are the API's, and lead nowhere from here.
         fields.remove("links");

@@ -5,49 +5,34 @@ use bedrock_diy_core::{
     error::Result,
     event::{Event, Fact},
 };
-use serde::Deserialize;
 
 use super::{cannot_print, json};
-use crate::{exit::Exit, remote::Remote, terminal::print};
-
-/// So long the API waits for news before it says that there are none, in seconds.
-const WAIT: &str = "20";
-
-/// A page of a job's events, as the API shows it.
-#[derive(Debug, Deserialize)]
-struct Events {
-    items: Vec<Event>,
-    next: u64,
-    ended: bool,
-}
+use crate::{
+    exit::Exit,
+    following::{Following, ended},
+    remote::Remote,
+    terminal::print,
+};
 
 /// Tells what happened to a job of an API so far; and what will, until it has ended, where it is followed.
 pub(super) async fn of_api(remote: &Remote, job: &JobId, as_json: bool, follows: bool) -> Result<Exit> {
-    let mut after = 0;
-    loop {
-        let page: Events = remote
-            .get(&format!("/api/jobs/{job}/events"))
-            .query("after", &after.to_string())
-            .query("wait", if follows { WAIT } else { "0" })
-            .send()
-            .await?
-            .json()
-            .await?;
-        for event in &page.items {
+    let mut following = if follows {
+        Following::to_its_end(remote, job.clone())
+    } else {
+        Following::so_far(remote, job.clone())
+    };
+    let mut exit = None;
+    while let Some(events) = following.next().await? {
+        for event in &events {
             tell(event, as_json)?;
         }
-        after = page.next;
-        let has_more = !page.ended && (follows || !page.items.is_empty());
-        if !has_more {
-            return Ok(ended(page.items.last())
-                .filter(|_| follows)
-                .unwrap_or(Exit::Success));
-        }
+        exit = ended(events.last()).or(exit);
     }
+    Ok(exit.filter(|_| follows).unwrap_or(Exit::Success))
 }
 
 /// Tells an event.
-pub(super) fn tell(event: &Event, as_json: bool) -> Result<()> {
+pub(in crate::commands) fn tell(event: &Event, as_json: bool) -> Result<()> {
     if as_json {
         return print(json(event)?);
     }
@@ -68,13 +53,4 @@ pub(super) fn tell(event: &Event, as_json: bool) -> Result<()> {
         event.fact.name(),
         facts.join(" ")
     ))
-}
-
-/// How a command ends that has followed a job to this event; nothing where the job goes on.
-pub(super) fn ended(last: Option<&Event>) -> Option<Exit> {
-    let last = last.filter(|event| event.fact.is_last())?;
-    Some(match last.fact {
-        Fact::JobSucceeded { .. } => Exit::Success,
-        _ => Exit::SomeFailed,
-    })
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Jobs, Submitted, Why};
 use crate::{
+    arguments::Submit,
     exit::Exit,
     terminal::{plain, print, say},
     text::grouped,
@@ -12,16 +13,19 @@ use crate::{
 
 /// Prints a line each, and counts.
 pub(super) struct Told {
-    json: bool,
+    pub(super) json: bool,
+    /// Whether what is printed are outputs, or events, and no lines of jobs.
+    follows: bool,
     submitted: u64,
     before: u64,
     failed: u64,
 }
 
 impl Told {
-    pub(super) fn new(json: bool) -> Self {
+    pub(super) fn new(arguments: &Submit) -> Self {
         Self {
-            json,
+            json: arguments.json,
+            follows: arguments.follow,
             submitted: 0,
             before: 0,
             failed: 0,
@@ -87,6 +91,12 @@ impl Told {
     }
 
     fn line(&self, name: &str, job: Option<&JobId>, status: &str, before: bool) -> Result<()> {
+        if self.follows {
+            if let Some(job) = job.filter(|_| !self.json) {
+                say(format_args!("{job}  {status}  {}", plain(name)));
+            }
+            return Ok(());
+        }
         if self.json {
             let mut line = json!({ "article": name, "status": status, "submittedBefore": before });
             if let Some(job) = job {

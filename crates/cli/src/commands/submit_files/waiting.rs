@@ -15,14 +15,14 @@ use crate::{
 };
 
 /// How long to wait before asking again, where the API does not say.
-const PAUSE: Duration = Duration::from_secs(2);
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// How long an upload may take to become a job.
 const ARRIVAL: Duration = Duration::from_mins(10);
 
 /// Jobs that are waited for.
 pub(super) struct Waiting<'a> {
-    remote: &'a Remote,
+    pub(super) remote: &'a Remote,
     arguments: &'a Submit,
     /// Those that are known, with their files' names and whether they were before.
     jobs: BTreeMap<JobId, (String, bool)>,
@@ -85,7 +85,7 @@ impl<'a> Waiting<'a> {
     }
 
     /// Tells of each when it ends.
-    pub(super) async fn until_all_have_ended(mut self, told: &mut Told) -> Result<()> {
+    pub(super) async fn until_all_have_ended(&mut self, told: &mut Told) -> Result<()> {
         loop {
             let pause = self.look(told).await?;
             self.look_at_uploads(told).await?;
@@ -94,6 +94,25 @@ impl<'a> Waiting<'a> {
             }
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// The jobs that an upload has become so far, in the order of its records, each with what tells it from the others.
+    pub(super) async fn of_upload(&self, stored: &str) -> Result<Vec<(JobId, String)>> {
+        let mut jobs = Vec::new();
+        let mut pages = of_batch(self.remote, self.arguments);
+        while let Some(page) = pages.next().await? {
+            let of_it = |job: &JobDocument| {
+                // A job that tries another again is no further record.
+                job.retry_of.is_none() && article::is_of(&job.article.name, stored)
+            };
+            jobs.extend(page.into_iter().filter(of_it).map(|job| {
+                let record = job.article.name[stored.len()..].to_owned();
+                (job.job_id, record)
+            }));
+        }
+        // The newest come first.
+        jobs.reverse();
+        Ok(jobs)
     }
 
     /// Looks at every job that is known; answers how long to wait then.
@@ -138,19 +157,29 @@ impl<'a> Waiting<'a> {
         }
         let mut lost = Vec::new();
         self.uploads.retain(|upload| {
-            let is_late = upload.ended.is_empty() && upload.since.elapsed() > ARRIVAL;
+            let is_late = upload.ended.is_empty() && is_late(upload.since);
             if is_late {
                 lost.push(upload.name.clone());
             }
             upload.ended.len() < upload.records && !is_late
         });
         for name in lost {
-            let minutes = ARRIVAL.as_secs() / 60;
-            let detail = format!(
-                "no job of {name} has ended {minutes} minutes after its upload: look at it with `bedrock-diy jobs list`"
-            );
-            told.refused(&name, &Failure::new(Code::StorageUnavailable, detail).into())?;
+            told.refused(&name, &late(&name, "ended").into())?;
         }
         Ok(())
     }
+}
+
+/// Whether what was uploaded then should have become a job long ago.
+pub(super) fn is_late(uploaded: Instant) -> bool {
+    uploaded.elapsed() > ARRIVAL
+}
+
+/// The failure of an upload whose jobs have not done this in all that time.
+pub(super) fn late(name: &str, done: &str) -> Failure {
+    let minutes = ARRIVAL.as_secs() / 60;
+    let detail = format!(
+        "no job of {name} has {done} {minutes} minutes after its upload: look at it with `bedrock-diy jobs list`"
+    );
+    Failure::new(Code::StorageUnavailable, detail)
 }
