@@ -39,6 +39,7 @@ async fn every_file_does_what_it_says() {
     events.of_ends().await;
     events.of_the_gateway().await;
     events.of_webhooks().await;
+    events.of_connections().await;
     assert_eq!(events.run, files(), "every file in events/ is run");
 }
 
@@ -156,6 +157,21 @@ impl Events {
         }
     }
 
+    async fn of_connections(&mut self) {
+        for file in ["nobody", "forged-token", "token-in-the-address"] {
+            let answer = self.invoke(&format!("authorize/{file}.json")).await.unwrap();
+            let statement = &answer["policyDocument"]["Statement"][0];
+            assert_eq!(statement["Effect"], "Deny", "{file}: {answer}");
+        }
+        // The connection is none of the gateway's: what it is sent, nobody takes.
+        for file in ["connect", "ping", "disconnect"] {
+            let answer = self.invoke(&format!("socket/{file}.json")).await.unwrap();
+            assert_eq!(answer["statusCode"], 200, "{file}: {answer}");
+        }
+        let refused = self.invoke("socket/no-authorizer.json").await.unwrap_err();
+        assert!(refused.contains("InternalError"), "{refused}");
+    }
+
     async fn of_webhooks(&mut self) {
         let receiver = Receiver::willing();
         let config = self.site.stack.config().unwrap();
@@ -227,6 +243,8 @@ impl Events {
         self.run.insert(file.to_owned());
         let function = match Path::new(file).parent().and_then(Path::to_str) {
             Some("api") => "Api",
+            Some("authorize") => "Authorize",
+            Some("socket") => "Socket",
             Some("intake") => "Intake",
             Some("plan") => "Plan",
             Some("stage") => "Stage",

@@ -17,7 +17,7 @@ const ANY_RESOURCE: [(&str, &str); 3] = [
 ];
 
 /// Where a resource is everything below a name, and why.
-const ANY_BELOW: [(&str, &str, &str); 4] = [
+const ANY_BELOW: [(&str, &str, &str); 8] = [
     ("ApiRole", "/prod/hooks/*", "each hook has secrets of its own"),
     ("ApiRole", "/prod/webhooks/*", "and so has each webhook"),
     ("DeliverRole", "/prod/webhooks/*", "it signs with them"),
@@ -26,6 +26,14 @@ const ANY_BELOW: [(&str, &str, &str); 4] = [
         "${ArticleStateMachine.Name}:*",
         "each job has an execution of its own",
     ),
+    (
+        "SocketRole",
+        "${ArticleStateMachine.Name}:*",
+        "jobs are cancelled over connections, too",
+    ),
+    ("SocketRole", "/@connections/*", "it replies over any of them"),
+    ("StageRole", "/@connections/*", "it tells whoever follows its job"),
+    ("NotifyRole", "/@connections/*", "it tells whoever follows"),
 ];
 
 /// Where an action is a wildcard, and why.

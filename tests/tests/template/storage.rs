@@ -58,6 +58,7 @@ fn tables_are_named_and_keyed_as_the_adapters_expect() {
         tables,
         [
             "BedrockDiyChatHistory(sessionId, timestamp) ttl byProject(listedIn, lastAt)",
+            "BedrockDiyConnections(topic, connectionId) ttl byConnection(connectionId, topic)",
             "BedrockDiyDeliveries(webhookId, deliveryId) ttl",
             "BedrockDiyJobs(jobId, item) ttl byProject(projectId, acceptedAt) byBatch(projectBatch, acceptedAt)",
             "BedrockDiyModelQuota(model, holder) ttl",
