@@ -33,11 +33,7 @@ async fn main() -> Result<(), Error> {
         clock: deployment.clock(),
     };
     let settings = Settings::new(config.entry.default_model, &config.cors_origins)?;
-    let issuer = OidcConfig {
-        audiences: config.audiences,
-        keys_url: config.keys_url,
-        ..OidcConfig::new(config.issuer, "")
-    };
+    let issuer = OidcConfig::with_keys(config.issuer, config.audiences, config.keys_url);
     let identity = Arc::new(Oidc::new(issuer, deployment.clock())?);
     let api = Api::new(ports, deployment.catalogue()?, settings);
     serve(api.router(identity)).await

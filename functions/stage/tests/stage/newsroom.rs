@@ -27,6 +27,7 @@ use bedrock_diy_core::{
     project::Settings,
     quota::Place,
     time::Timestamp,
+    webhook::WebhookDisabled,
 };
 use bedrock_diy_embedded::{
     Database, MemoryQuota, SqliteHistory, SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects,
@@ -152,6 +153,10 @@ impl Bus for NotedBus {
     async fn publish(&self, events: &[Event]) -> Result<()> {
         self.0.lock().unwrap().extend_from_slice(events);
         Ok(())
+    }
+
+    async fn announce(&self, _: &WebhookDisabled) -> Result<()> {
+        unreachable!("a stage switches no webhook off")
     }
 
     fn delta(&self, _: Written) {}
