@@ -195,7 +195,7 @@ impl Machine {
         };
         WebhookLoops {
             notify: Notify { webhooks },
-            deliver: Arc::new(deliver),
+            deliver,
             bus: self.bus.clone(),
             queue: self.delivery_queue.clone(),
         }
