@@ -199,7 +199,7 @@ impl Machine {
                 webhooks,
                 connections: None,
             },
-            deliver: Arc::new(deliver),
+            deliver,
             bus: self.bus.clone(),
             queue: self.delivery_queue.clone(),
         }

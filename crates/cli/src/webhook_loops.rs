@@ -6,13 +6,13 @@ use bedrock_diy_core::{Class, Code, Failure, error::Result};
 use bedrock_diy_deliver::{Deliver, Verdict};
 use bedrock_diy_embedded::{Backoff, DELIVERY_QUEUE, EmbeddedBus, Message, NOTIFY_QUEUE, SqliteQueue};
 use bedrock_diy_notify::Notify;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join_all};
 use tokio::{sync::watch, task::JoinSet, time};
 
 /// Has events delivered to webhooks.
 pub(crate) struct WebhookLoops {
     pub(crate) notify: Notify,
-    pub(crate) deliver: Arc<Deliver>,
+    pub(crate) deliver: Deliver,
     pub(crate) bus: EmbeddedBus,
     pub(crate) queue: SqliteQueue,
 }
@@ -39,7 +39,8 @@ impl WebhookLoops {
     /// Works until `stop` says true. A storage that is not to be had for a while is waited for; fails only where time
     /// can't heal it.
     pub(crate) async fn run(self, stop: watch::Receiver<bool>) -> Result<()> {
-        tokio::try_join!(self.notify(stop.clone()), self.deliver(stop)).map(|_| ())
+        let this = Arc::new(self);
+        tokio::try_join!(this.notify(stop.clone()), Arc::clone(&this).deliver(stop)).map(|_| ())
     }
 
     async fn notify(&self, mut stop: watch::Receiver<bool>) -> Result<()> {
@@ -69,28 +70,28 @@ impl WebhookLoops {
     async fn note(&self) -> Result<usize> {
         let messages = self.queue.receive(NOTIFY_QUEUE, BATCH, VISIBILITY_MILLIS).await?;
         let received = messages.len();
-        let mut done = Vec::new();
-        for message in messages {
+        // All at once: what they write shares a commit.
+        let noted = join_all(messages.into_iter().map(async |message| {
             let noted = async {
-                self.notify
-                    .handle(&bedrock_diy_notify::read(&message.body)?)
-                    .await
+                let told = bedrock_diy_notify::read(&message.body)?;
+                self.notify.handle(&told).await
             };
             match guarded(noted).await {
-                Ok(()) => done.push(message),
-                Err(failure) => self.give_back(&message, &failure).await?,
+                Ok(()) => Ok(Some(message)),
+                Err(failure) => self.give_back(&message, &failure).await.map(|()| None),
             }
-        }
-        self.queue.delete(done).await?;
+        }));
+        let noted = noted.await.into_iter().collect::<Result<Vec<_>>>()?;
+        self.queue.delete(noted.into_iter().flatten().collect()).await?;
         Ok(received)
     }
 
-    async fn deliver(&self, mut stop: watch::Receiver<bool>) -> Result<()> {
+    async fn deliver(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> Result<()> {
         let mut backoff = Backoff::default();
         let mut attempts = JoinSet::new();
         while !*stop.borrow() {
             while let Some(ended) = attempts.try_join_next() {
-                self.settle(ended).await?;
+                ended.unwrap_or(Ok(()))?;
             }
             let free = AT_ONCE - attempts.len();
             let received = match self.queue.receive(DELIVERY_QUEUE, free, VISIBILITY_MILLIS).await {
@@ -103,40 +104,30 @@ impl WebhookLoops {
             backoff.succeeded();
             let is_idle = received.is_empty();
             for message in received {
-                let deliver = Arc::clone(&self.deliver);
+                let this = Arc::clone(&self);
                 // One that hangs keeps no other waiting.
                 attempts.spawn(async move {
-                    let handled = guarded(attempt(&deliver, &message)).await;
-                    (message, handled)
+                    let verdict = guarded(attempt(&this.deliver, &message)).await;
+                    this.settle(message, verdict).await
                 });
             }
             if is_idle {
                 tokio::select! {
                     () = self.queue.arrival() => {}
-                    Some(ended) = attempts.join_next() => self.settle(ended).await?,
+                    Some(ended) = attempts.join_next() => ended.unwrap_or(Ok(()))?,
                     () = time::sleep(LOOK_AGAIN) => {}
                     _ = stop.changed() => {}
                 }
             }
         }
         // What is cut off is made again after the next start, under the same id.
-        let last = async {
-            while let Some(ended) = attempts.join_next().await {
-                self.settle(ended).await?;
-            }
-            Ok(())
-        };
-        time::timeout(GRACE, last).await.unwrap_or(Ok(()))
+        let last = async { while attempts.join_next().await.is_some() {} };
+        let _ = time::timeout(GRACE, last).await;
+        Ok(())
     }
 
     /// Does with a message what was said about it. Fails only where time can't heal it: else it comes again.
-    async fn settle(
-        &self,
-        ended: std::result::Result<(Message, Result<Verdict>), tokio::task::JoinError>,
-    ) -> Result<()> {
-        let Ok((message, verdict)) = ended else {
-            return Ok(());
-        };
+    async fn settle(&self, message: Message, verdict: Result<Verdict>) -> Result<()> {
         let settled = match verdict {
             Ok(Verdict::Done) => self.queue.delete(vec![message]).await,
             Ok(Verdict::Again(seconds)) => {

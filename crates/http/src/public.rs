@@ -17,22 +17,29 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+#[expect(clippy::unnested_or_patterns, reason = "a range reads best as it is written")]
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let special = match address.octets() {
-        // This network, private use, shared by a carrier's customers, loopback, link-local (and the metadata of
-        // clouds at 169.254.169.254).
-        [0 | 10 | 127, ..] | [169, 254, ..] | [192, 168, ..] => true,
-        [100, second, ..] => (64..=127).contains(&second),
-        [172, second, ..] => (16..=31).contains(&second),
-        // Protocol assignments (another cloud's metadata at 192.0.0.192), documentation, relays of 6to4.
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => true,
-        // Benchmarks.
-        [198, 18 | 19, ..] => true,
-        // What a cloud tells its machines of themselves, at an address that looks like any other.
-        [168, 63, 129, 16] => true,
-        // Multicast, reserved, broadcast.
-        [first, ..] => first >= 224,
-    };
+    let special = matches!(
+        address.octets(),
+        // This network, private use, loopback, multicast, reserved, broadcast.
+        [0 | 10 | 127 | 224..=255, ..]
+            | [172, 16..=31, ..]
+            | [192, 168, ..]
+            // Shared by a carrier's customers (and a cloud's metadata at 100.100.100.200).
+            | [100, 64..=127, ..]
+            // Link-local, and the metadata of most clouds at 169.254.169.254.
+            | [169, 254, ..]
+            // Protocol assignments (and a cloud's metadata at 192.0.0.192), relays of 6to4.
+            | [192, 0, 0, _]
+            | [192, 88, 99, _]
+            // Documentation, benchmarks.
+            | [192, 0, 2, _]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            | [198, 18 | 19, ..]
+            // What a cloud tells its machines of themselves, at an address that looks like any other.
+            | [168, 63, 129, 16]
+    );
     !special
 }
 
@@ -58,14 +65,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 /// The IPv4 address that an IPv6 one stands for: mapped (`::ffff:0:0/96`), or behind the translator of a network
 /// without IPv4 (`64:ff9b::/96`).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => {
-            let ([one, two], [three, four]) = (high.to_be_bytes(), low.to_be_bytes());
-            Some(Ipv4Addr::new(one, two, three, four))
-        }
-        _ => None,
-    }
+    const MAPPED: [u16; 6] = [0, 0, 0, 0, 0, 0xffff];
+    const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+    let segments = address.segments();
+    let (prefix, _) = segments.split_at(MAPPED.len());
+    let [.., first, second, third, fourth] = address.octets();
+    (prefix == MAPPED || prefix == TRANSLATED).then(|| Ipv4Addr::new(first, second, third, fourth))
 }
 
 #[cfg(test)]

@@ -41,10 +41,6 @@ pub fn api(deployment: &Deployment) -> Result<Arc<Api>> {
 /// Who says whose a token is.
 pub fn identity(deployment: &Deployment) -> Result<Arc<Oidc>> {
     let config = deployment.issuer()?;
-    let issuer = OidcConfig {
-        audiences: config.audiences,
-        keys_url: config.keys_url,
-        ..OidcConfig::new(config.issuer, "")
-    };
+    let issuer = OidcConfig::with_keys(config.issuer, config.audiences, config.keys_url);
     Ok(Arc::new(Oidc::new(issuer, deployment.clock())?))
 }

@@ -133,7 +133,7 @@ impl Deliver {
     ) -> Result<Delivery> {
         let randomness: f64 = rand::random();
         for _ in 0..TRIES {
-            let recorded = webhook::after(&delivery, &webhook, attempt.clone(), randomness);
+            let recorded = webhook::after(&delivery, &webhook, &attempt, randomness);
             let changed = recorded.webhook.as_ref().map(|next| (next, &webhook));
             let saved = self
                 .deliveries
@@ -157,7 +157,7 @@ impl Deliver {
             match found {
                 Some(stands) => webhook = stands,
                 // It was deleted while the attempt was made: what came of that is noted, and nothing is changed of it.
-                None => return self.note(claim, delivery, &webhook, attempt).await,
+                None => return self.note(claim, delivery, &webhook, &attempt).await,
             }
         }
         Err(busy(claim))
@@ -169,7 +169,7 @@ impl Deliver {
         claim: &Claim,
         delivery: Delivery,
         webhook: &Webhook,
-        attempt: Attempt,
+        attempt: &Attempt,
     ) -> Result<Delivery> {
         let mut recorded = webhook::after(&delivery, webhook, attempt, 0.0).delivery;
         if recorded.status == DeliveryStatus::Pending {

@@ -147,7 +147,7 @@ pub async fn a_delivery_is_noted_once(deliveries: &dyn Deliveries) {
         assert_eq!(noted, Saved::Done, "an event may be told again");
     }
     assert_eq!(find().await.unwrap().as_ref(), Some(&new));
-    let tried = after(&new, &to, failed(), 0.5).delivery;
+    let tried = after(&new, &to, &failed(), 0.5).delivery;
     for _ in 0..2 {
         let noted = deliveries.put_delivery(&tried, Some(&new), None).await.unwrap();
         assert_eq!(noted, Saved::Done);
@@ -173,7 +173,7 @@ pub async fn an_attempt_and_what_it_changes_are_stored_together(
         let noted = deliveries.put_delivery(new, None, None).await.unwrap();
         assert_eq!(noted, Saved::Done);
     }
-    let recorded = after(&one, &to, failed(), 0.5);
+    let recorded = after(&one, &to, &failed(), 0.5);
     let counted = recorded.webhook.unwrap();
     let both = (&counted, &to);
     for _ in 0..2 {
@@ -186,7 +186,7 @@ pub async fn an_attempt_and_what_it_changes_are_stored_together(
     assert_eq!(webhook().await.as_ref(), Some(&counted));
 
     // The webhook is not what was read: the attempt is not stored either.
-    let recorded = after(&other, &to, failed(), 0.5);
+    let recorded = after(&other, &to, &failed(), 0.5);
     let both = (recorded.webhook.as_ref().unwrap(), &to);
     let stored = deliveries
         .put_delivery(&recorded.delivery, Some(&other), Some(both))

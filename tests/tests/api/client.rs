@@ -9,6 +9,7 @@ mod projects;
 mod signing_in;
 mod stand_in;
 mod submitting;
+mod webhooks;
 
 use std::{
     path::{Path, PathBuf},

@@ -10,6 +10,7 @@
 
 mod dying;
 mod services;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,8 @@ use crate::{
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Webhook {
-    webhook_id: WebhookId,
+    #[serde(rename = "webhookId")]
+    id: WebhookId,
     name: String,
     url: String,
     events: Vec<String>,
@@ -64,7 +65,7 @@ async fn list(remote: &Remote, list: &ListWebhooks) -> Result<Exit> {
         }
         let webhook: Webhook = understood(document)?;
         table.add_row([
-            webhook.webhook_id.to_string(),
+            webhook.id.to_string(),
             shortened(&plain(&webhook.name), 30),
             shortened(&plain(&webhook.url), 40),
             shortened(&plain(&webhook.events.join(", ")), 40),
@@ -97,7 +98,7 @@ async fn create(remote: &Remote, new: &CreateWebhook) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let webhook: Webhook = understood(created)?;
-    print(webhook.webhook_id)?;
+    print(webhook.id)?;
     shown_once(webhook.secret)
 }
 
@@ -113,7 +114,7 @@ async fn show(remote: &Remote, one: &OneWebhook) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let webhook: Webhook = understood(document)?;
-    print(format_args!("Webhook  {}", webhook.webhook_id))?;
+    print(format_args!("Webhook  {}", webhook.id))?;
     print(format_args!("Name     {}", plain(&webhook.name)))?;
     print(format_args!("Address  {}", plain(&webhook.url)))?;
     print(format_args!("Events   {}", plain(&webhook.events.join(", "))))?;
@@ -130,7 +131,7 @@ async fn delete(remote: &Remote, delete: &DeleteWebhook) -> Result<Exit> {
     let webhook: Webhook = remote.get(&at).send().await?.json().await?;
     let question = format!(
         "Delete the webhook {} ({}) of {}?",
-        webhook.webhook_id,
+        webhook.id,
         plain(&webhook.name),
         delete.project
     );
@@ -139,7 +140,7 @@ async fn delete(remote: &Remote, delete: &DeleteWebhook) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     remote.delete(&at).if_match(webhook.version).send().await?;
-    say(format_args!("Deleted {}.", webhook.webhook_id));
+    say(format_args!("Deleted {}.", webhook.id));
     Ok(Exit::Success)
 }
 
@@ -176,7 +177,7 @@ async fn switch(remote: &Remote, one: &OneWebhook, on: bool) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let webhook: Webhook = understood(switched)?;
-    print(format_args!("{} {}", webhook.webhook_id, webhook.state()))?;
+    print(format_args!("{} {}", webhook.id, webhook.state()))?;
     if on {
         say("What failed meanwhile is delivered with `bedrock-diy webhooks redeliver --failed`.");
     }

@@ -27,8 +27,8 @@ pub struct Recorded {
 /// An attempt at a delivery that has ended meanwhile is added to it, and changes nothing else: but what was delivered
 /// is delivered.
 #[must_use]
-pub fn after(delivery: &Delivery, webhook: &Webhook, attempt: Attempt, randomness: f64) -> Recorded {
-    let changed = webhook.after(&attempt);
+pub fn after(delivery: &Delivery, webhook: &Webhook, attempt: &Attempt, randomness: f64) -> Recorded {
+    let changed = webhook.after(attempt);
     let now = attempt.ended_at();
     let since = delivery.since.unwrap_or(attempt.at);
     let mut next = Delivery {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_the_receiver_takes_is_delivered() {
-        let recorded = after(&delivery(), &webhook(), attempt(202), 0.5);
+        let recorded = after(&delivery(), &webhook(), &attempt(202), 0.5);
         assert_eq!(recorded.delivery.status, DeliveryStatus::Delivered);
         assert_eq!(recorded.delivery.attempts.len(), 1);
         assert_eq!(recorded.webhook, None);
@@ -103,7 +103,7 @@ mod tests {
             ..attempt(0)
         };
         for failed in [attempt(302), attempt(304), attempt(400), attempt(503), silence] {
-            let recorded = after(&delivery(), &webhook(), failed, 0.5);
+            let recorded = after(&delivery(), &webhook(), &failed, 0.5);
             assert_eq!(recorded.delivery.status, DeliveryStatus::Pending);
             assert_eq!(recorded.webhook.unwrap().failures_in_a_row, 1);
         }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_receiver_that_is_gone_ends_the_delivery_and_disables_the_webhook() {
-        let recorded = after(&delivery(), &webhook(), attempt(410), 0.5);
+        let recorded = after(&delivery(), &webhook(), &attempt(410), 0.5);
         assert_eq!(recorded.delivery.failure, Some(DeliveryFailure::Gone));
         assert!(!recorded.webhook.unwrap().is_active);
     }
@@ -122,18 +122,18 @@ mod tests {
             failures_in_a_row: limits::WEBHOOK_FAILURES - 1,
             ..webhook()
         };
-        let recorded = after(&delivery(), &failing, attempt(500), 0.5);
+        let recorded = after(&delivery(), &failing, &attempt(500), 0.5);
         assert_eq!(recorded.delivery.failure, Some(DeliveryFailure::Disabled));
     }
 
     #[test]
     fn an_attempt_that_comes_late_is_noted_and_changes_nothing() {
-        let delivered = after(&delivery(), &webhook(), attempt(200), 0.5).delivery;
-        let late = after(&delivered, &webhook(), attempt(500), 0.5).delivery;
+        let delivered = after(&delivery(), &webhook(), &attempt(200), 0.5).delivery;
+        let late = after(&delivered, &webhook(), &attempt(500), 0.5).delivery;
         assert_eq!(late.status, DeliveryStatus::Delivered);
         assert_eq!(late.attempts.len(), 2);
         let ended = delivery().ended(DeliveryFailure::Disabled);
-        let arrived = after(&ended, &webhook(), attempt(200), 0.5).delivery;
+        let arrived = after(&ended, &webhook(), &attempt(200), 0.5).delivery;
         assert_eq!(
             (arrived.status, arrived.failure),
             (DeliveryStatus::Delivered, None)
@@ -150,7 +150,7 @@ mod tests {
                 millis,
                 ..attempt(500)
             };
-            stands = after(&stands, &webhook(), failed, randomness).delivery;
+            stands = after(&stands, &webhook(), &failed, randomness).delivery;
             at = stands.next_attempt_at.unwrap_or(at);
         }
         assert_eq!(stands.failure, Some(DeliveryFailure::GaveUp));
@@ -174,14 +174,14 @@ mod tests {
 
     #[test]
     fn another_round_begins_with_short_pauses_again() {
-        let mut stands = after(&delivery(), &webhook(), attempt(500), 0.0).delivery;
+        let mut stands = after(&delivery(), &webhook(), &attempt(500), 0.0).delivery;
         stands = stands.again().unwrap();
         let later = now().plus_millis(3_600_000);
         let failed = Attempt {
             at: later,
             ..attempt(500)
         };
-        stands = after(&stands, &webhook(), failed, 0.0).delivery;
+        stands = after(&stands, &webhook(), &failed, 0.0).delivery;
         let next = stands.next_attempt_at.unwrap();
         assert_eq!(next.millis_since(later), 5_020);
     }

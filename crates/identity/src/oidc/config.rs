@@ -72,6 +72,16 @@ impl OidcConfig {
         }
     }
 
+    /// The same for several audiences, and with the keys' address where that is known.
+    #[must_use]
+    pub fn with_keys(issuer: String, audiences: Vec<String>, keys_url: Option<String>) -> Self {
+        Self {
+            audiences,
+            keys_url,
+            ..Self::new(issuer, "")
+        }
+    }
+
     /// Checks everything that can be checked without calling anybody, and says where the keys are.
     pub(super) fn check(&self) -> Result<Source, Failure> {
         let wrong = |what: String| Failure::new(Code::InvalidRequest, what);

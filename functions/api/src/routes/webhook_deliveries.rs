@@ -38,6 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Path)]
+#[expect(clippy::struct_field_names, reason = "they are what the path calls them")]
 struct DeliveryPath {
     /// The project's id.
     #[param(value_type = String)]

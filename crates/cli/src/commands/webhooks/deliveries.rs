@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(limits::WEBHOOK_SECONDS + 10);
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Delivery {
-    delivery_id: DeliveryId,
+    #[serde(rename = "deliveryId")]
+    id: DeliveryId,
     #[serde(rename = "type")]
     event_type: String,
     status: String,
@@ -99,7 +100,7 @@ pub(super) async fn list(remote: &Remote, list: &ListDeliveries) -> Result<Exit>
                 None => delivery.status.clone(),
             };
             table.add_row([
-                delivery.delivery_id.to_string(),
+                delivery.id.to_string(),
                 plain(&delivery.event_type).into_owned(),
                 delivery
                     .created_at
@@ -129,7 +130,7 @@ pub(super) async fn ping(remote: &Remote, one: &OneWebhook) -> Result<Exit> {
     let at = path(&one.project, &one.webhook);
     let sent: Value = remote.post(&format!("{at}:ping")).send().await?.json().await?;
     let sent: Delivery = understood(sent)?;
-    let at = format!("{at}/deliveries/{}", sent.delivery_id);
+    let at = format!("{at}/deliveries/{}", sent.id);
     let until = Instant::now() + PATIENCE;
     loop {
         let document: Value = remote.get(&at).send().await?.json().await?;
@@ -143,7 +144,7 @@ pub(super) async fn ping(remote: &Remote, one: &OneWebhook) -> Result<Exit> {
         } else {
             print(format_args!(
                 "{} {} {}",
-                delivery.delivery_id,
+                delivery.id,
                 delivery.status,
                 delivery.outcome()
             ))?;
@@ -164,7 +165,7 @@ pub(super) async fn redeliver(remote: &Remote, again: &Redeliver) -> Result<Exit
     let ids = if again.failed {
         let all: Vec<Delivery> = remote.list(&at, vec![("limit", PAGE.to_string())]).all().await?;
         let failed = all.into_iter().filter(Delivery::is_failed);
-        failed.map(|delivery| delivery.delivery_id).collect()
+        failed.map(|delivery| delivery.id).collect()
     } else {
         again.deliveries.clone()
     };
