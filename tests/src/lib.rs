@@ -7,6 +7,7 @@
 //! | `scenario/` | what users are promised, through the program itself |
 //! | `api/` | the API of `serve`, as its callers see it |
 //! | `stack/` | the same on a deployed stack |
+//! | `browser/` | the same, as pages and other people's clients see it |
 //! | `faults/` | the same while services fail |
 //! | `template/` | what `template.yaml` must say |
 
@@ -19,9 +20,11 @@
 )]
 
 pub mod access;
+pub mod clients;
 pub mod contract;
 pub mod faulty;
 pub mod function;
+pub mod heard;
 pub mod inbox;
 pub mod left;
 pub mod meter;
@@ -37,6 +40,7 @@ pub mod users;
 
 pub use faulty::Faulty;
 pub use function::Function;
+pub use heard::Heard;
 pub use inbox::Inbox;
 pub use left::Left;
 pub use meter::Meter;
