@@ -53,7 +53,7 @@ fn make(folder: &Path, has_own: bool) -> Outcome<()> {
     for program in ["node", "npm"] {
         if !answers(program, &["--version"]) {
             return Err(format!(
-                "{program} is needed for the tests that use a browser: install Node 20 or later, with npm."
+                "{program} is needed for the tests that use a browser: install Node 20.11 or later, with npm."
             ));
         }
     }
