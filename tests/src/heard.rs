@@ -1,8 +1,10 @@
-//! What somebody who follows a job was told, however they follow it.
+//! What somebody is told of a job who follows it, by whatever way: all must hear the same.
 
 use std::io::BufRead;
 
 use serde_json::Value;
+
+use crate::Client;
 
 /// What somebody was told of a job.
 #[derive(Debug, Default, PartialEq)]
@@ -46,7 +48,12 @@ impl Heard {
         let (Some(id), Some(kind), Some(data)) = (field("id"), field("event"), field("data")) else {
             return false;
         };
-        let event: Value = serde_json::from_str(data).unwrap();
+        self.hear_streamed(id, kind, serde_json::from_str(data).unwrap());
+        true
+    }
+
+    /// Hears an event of a stream that somebody else has read: its id, its type and its data.
+    pub fn hear_streamed(&mut self, id: &str, kind: &str, event: Value) {
         assert_eq!(event["type"], kind);
         if let Some(number) = event["number"].as_u64() {
             assert!(
@@ -56,7 +63,6 @@ impl Heard {
         }
         id.clone_into(&mut self.last);
         self.hear(event);
-        true
     }
 
     /// Hears an event.
@@ -99,14 +105,14 @@ impl Heard {
         }
     }
 
-    /// The events' types, but for pieces of answers.
+    /// The types of what happened, but for pieces of answers.
     #[must_use]
     pub fn types(&self) -> Vec<&str> {
         let types = self.events.iter().map(|event| event["type"].as_str().unwrap());
         types.filter(|kind| *kind != "stage.delta").collect()
     }
 
-    /// What was told of each answer.
+    /// The answers' texts.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
         self.answers.iter().map(|(_, text)| text.as_str()).collect()
@@ -117,5 +123,22 @@ impl Heard {
     pub fn has_ended(&self) -> bool {
         let ends = ["job.succeeded", "job.failed", "job.cancelled"];
         self.types().last().is_some_and(|last| ends.contains(last))
+    }
+}
+
+/// A job's events, asked for again and again.
+#[must_use]
+pub fn polled(client: &Client, job: &str, at_once: u32) -> Vec<Value> {
+    let (mut events, mut after) = (Vec::new(), 0);
+    loop {
+        let page = client
+            .get(&format!("{job}/events?after={after}&wait={at_once}"))
+            .expect(200)
+            .json();
+        events.extend(page["items"].as_array().unwrap().clone());
+        after = page["next"].as_u64().unwrap();
+        if page["ended"] == true {
+            return events;
+        }
     }
 }

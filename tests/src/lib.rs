@@ -7,6 +7,7 @@
 //! | `scenario/` | what users are promised, through the program itself |
 //! | `api/` | the API of `serve`, as its callers see it |
 //! | `stack/` | the same on a deployed stack |
+//! | `browser/` | the same, as pages and other people's clients see it |
 //! | `faults/` | the same while services fail |
 //! | `template/` | what `template.yaml` must say |
 
@@ -19,6 +20,7 @@
 )]
 
 pub mod access;
+pub mod clients;
 pub mod contract;
 pub mod faulty;
 pub mod function;

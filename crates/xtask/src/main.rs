@@ -5,6 +5,7 @@
 //! where it can't go on.
 
 mod bench;
+mod browser;
 mod demo;
 mod shell;
 mod stack;

@@ -29,6 +29,12 @@ pub(crate) const SCHEMATHESIS: PythonTools = PythonTools {
     place: "tools-schemathesis",
 };
 
+/// Clients of others, which follow jobs as their users would.
+pub(crate) const CLIENTS: PythonTools = PythonTools {
+    list: "tests/clients.txt",
+    place: "tools-clients",
+};
+
 impl PythonTools {
     /// The folder with their programs; the virtual environment is made anew when the list changes.
     pub(crate) fn install(&self) -> Outcome<PathBuf> {

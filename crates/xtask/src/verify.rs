@@ -3,9 +3,10 @@
 use std::{path::Path, process::Command};
 
 use crate::{
+    browser,
     shell::{Outcome, answers, cargo, command, root, step, target},
     stack,
-    tools::{CHECKOV, SCHEMATHESIS, TOOLS},
+    tools::{CHECKOV, CLIENTS, SCHEMATHESIS, TOOLS},
 };
 
 /// The AWS template.
@@ -59,6 +60,8 @@ pub(crate) fn verify() -> Outcome {
         &mut cargo(["test", "--workspace", "--doc", "--locked"]),
     )?;
     let schemathesis = SCHEMATHESIS.install()?;
+    let clients = CLIENTS.install()?;
+    let browser = browser::install()?;
     let stack = stack::for_tests(&tools)?;
     let mut tests = if answers("cargo", &["nextest", "--version"]) {
         cargo(["nextest", "run"])
@@ -72,6 +75,9 @@ pub(crate) fn verify() -> Outcome {
     tests.env("BEDROCK_DIY_PROGRAMS", target().join("debug"));
     tests.env("BEDROCK_DIY_TOOLS", &tools);
     tests.env("BEDROCK_DIY_SCHEMATHESIS", &schemathesis);
+    tests.env("BEDROCK_DIY_CLIENTS", &clients);
+    tests.env("BEDROCK_DIY_BROWSER", &browser.folder);
+    tests.env("BEDROCK_DIY_CHROMIUM", &browser.program);
     tests.env("BEDROCK_DIY_STACK", &stack.endpoints);
     step("Tests", &mut tests)
 }

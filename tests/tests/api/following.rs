@@ -10,7 +10,7 @@ use bedrock_diy_model_server::{
     Breakage,
     scripted::{Reply, Rule, Script},
 };
-use bedrock_diy_tests::{Client, Heard, Program, Project, ScriptedServer, Served};
+use bedrock_diy_tests::{Client, Heard, Program, Project, ScriptedServer, Served, heard::polled};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -65,22 +65,6 @@ fn heard_in_parts(client: &Client, random: &mut StdRng) -> (String, Heard, usize
         cuts += 1;
     }
     (job, heard, cuts)
-}
-
-/// A job's events, asked for again and again.
-fn polled(client: &Client, job: &str, at_once: u32) -> Vec<Value> {
-    let (mut events, mut after) = (Vec::new(), 0);
-    loop {
-        let page = client
-            .get(&format!("{job}/events?after={after}&wait={at_once}"))
-            .expect(200)
-            .json();
-        events.extend(page["items"].as_array().unwrap().clone());
-        after = page["next"].as_u64().unwrap();
-        if page["ended"] == true {
-            return events;
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -308,9 +308,7 @@ impl Newsroom {
             .accept(Job::accept(new, Ok(&self.pipeline), now))
             .await
             .unwrap();
-        let (Accepted::New(job, _) | Accepted::Already(job)) = accepted else {
-            panic!("it is of no session");
-        };
+        let (Accepted::New(job, _) | Accepted::Already(job) | Accepted::SessionBusy(job)) = accepted;
         let started = job.start(text, ArticleMeta::default(), &self.pipeline, now);
         self.jobs.apply(started).await.unwrap();
         self.now(&job).await

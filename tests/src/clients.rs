@@ -1,0 +1,94 @@
+//! Clients that others wrote, used as their users use them: Chromium, and libraries for Python.
+//!
+//! What uses them lies in `tests/clients`: pages (`*.html`), each of which says in `window.told` what it was told when
+//! it is done, and scripts (`*.py`).
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use axum::{
+    Router,
+    extract::{Path as At, State},
+    http::StatusCode,
+    response::Html,
+    routing::get,
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// A web site with our pages, of an origin of its own.
+pub struct Pages {
+    origin: String,
+}
+
+impl Pages {
+    /// Serves them for as long as the test runs.
+    pub async fn serve() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().route("/{page}", get(page)).with_state(folder());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { origin }
+    }
+
+    /// Their origin, as CORS names it.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Opens a page in Chromium with these parameters, and returns what it was told when it is done.
+    #[must_use]
+    pub fn open(&self, page: &str, parameters: &[(&str, &str)]) -> Value {
+        let parameters = parameters.iter().map(|(name, value)| {
+            let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+            format!("{name}={value}")
+        });
+        let parameters: Vec<_> = parameters.collect();
+        let address = format!("{}/{page}?{}", self.origin, parameters.join("&"));
+        let folder = installed("BEDROCK_DIY_BROWSER");
+        let mut node = Command::new("node");
+        node.arg(folder.join("open.js")).arg(address);
+        serde_json::from_str(&output(node)).unwrap()
+    }
+}
+
+/// Runs a script of ours, and returns the lines that it prints, each a JSON document.
+#[must_use]
+pub fn python(script: &str, arguments: &[&str]) -> Vec<Value> {
+    let mut python = Command::new(installed("BEDROCK_DIY_CLIENTS").join("python"));
+    python.arg(folder().join(script)).args(arguments);
+    let printed = output(python);
+    printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+async fn page(State(folder): State<PathBuf>, At(page): At<String>) -> Result<Html<String>, StatusCode> {
+    let is_name = page.chars().all(char::is_alphanumeric);
+    let text = is_name.then(|| std::fs::read_to_string(folder.join(format!("{page}.html"))));
+    text.and_then(Result::ok).map(Html).ok_or(StatusCode::NOT_FOUND)
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// A folder that `cargo verify` has filled.
+fn installed(variable: &str) -> PathBuf {
+    let folder = std::env::var_os(variable);
+    PathBuf::from(
+        folder.unwrap_or_else(|| panic!("`cargo verify` installs the clients, and names them in {variable}")),
+    )
+}
+
+fn output(mut command: Command) -> String {
+    let ended = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{command:?}: {said}");
+    String::from_utf8(ended.stdout).unwrap()
+}
