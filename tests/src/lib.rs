@@ -22,6 +22,7 @@
 pub mod access;
 pub mod clients;
 pub mod contract;
+pub mod everybody;
 pub mod faulty;
 pub mod function;
 pub mod heard;

@@ -8,11 +8,7 @@ use std::{
     thread,
 };
 
-use crate::{
-    Outcome,
-    requests::Asker,
-    work::{ModelServer, Work},
-};
+use crate::{Outcome, requests::Asker, work::Work};
 
 /// Whether each side has a core of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,8 +68,8 @@ impl Server {
         Self::start(command, || Ok("x".repeat(46)))
     }
 
-    /// `bedrock-diy serve` over a new data folder.
-    pub(crate) fn ours(cores: Cores, programs: &Path, model: &ModelServer, work: &Work) -> Outcome<Self> {
+    /// `bedrock-diy serve` over a new data folder, asking the model at this address.
+    pub(crate) fn ours(cores: Cores, programs: &Path, model: &str, work: &Work) -> Outcome<Self> {
         let data = work.place();
         let mut command = cores.first(&programs.join("bedrock-diy"));
         command
@@ -86,7 +82,7 @@ impl Server {
             .arg(work.project())
             .arg("--data")
             .arg(&data)
-            .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &model.endpoint)
+            .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", model)
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "bench")
             .env("AWS_SECRET_ACCESS_KEY", "bench");

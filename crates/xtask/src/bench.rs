@@ -1,4 +1,4 @@
-//! `cargo bench-local`, `cargo bench-api`, `cargo bench-lambda`.
+//! `cargo bench-local`, `cargo bench-api`, `cargo bench-follow`, `cargo bench-lambda`.
 
 use crate::{
     shell::{Outcome, cargo, command, step, target},
@@ -32,6 +32,16 @@ pub(crate) fn bench_local(short: bool) -> Outcome {
 
 /// Builds everything in release, and measures the API.
 pub(crate) fn bench_api(short: bool) -> Outcome {
+    of_one_machine("api", short)
+}
+
+/// Builds everything in release, and measures how soon whoever follows is told.
+pub(crate) fn bench_follow(short: bool) -> Outcome {
+    of_one_machine("follow", short)
+}
+
+/// The bench of this name, which has a feature of its own.
+fn of_one_machine(name: &str, short: bool) -> Outcome {
     build_programs()?;
     step(
         "Building the bench",
@@ -42,15 +52,18 @@ pub(crate) fn bench_api(short: bool) -> Outcome {
             "bedrock-diy-bench",
             "--no-default-features",
             "--features",
-            "api",
+            name,
         ]),
     )?;
     let programs = target().join("release");
     let mut bench = command(
-        &programs.join("bench-api").to_string_lossy(),
-        ["all", "--programs"],
+        &programs.join(format!("bench-{name}")).to_string_lossy(),
+        [] as [&str; 0],
     );
-    bench.arg(&programs);
+    if name == "api" {
+        bench.arg("all");
+    }
+    bench.arg("--programs").arg(&programs);
     if short {
         bench.arg("--short");
     }

@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo demo`, `cargo verify`, `cargo stack`, `cargo bench-local`,
-//! `cargo bench-api`, `cargo bench-lambda`.
+//! `cargo bench-api`, `cargo bench-follow`, `cargo bench-lambda`.
 //!
 //! Each says what it is doing, is quick the second time, and names the missing thing and its remedy
 //! where it can't go on.
@@ -49,6 +49,12 @@ enum Command {
         #[arg(long)]
         short: bool,
     },
+    /// Measures how soon whoever follows is told, and what a follower costs, and prints the table.
+    BenchFollow {
+        /// Fewer jobs and one round: to see that it works.
+        #[arg(long)]
+        short: bool,
+    },
     /// Measures how the functions start and what an invocation costs, and prints the table.
     BenchLambda {
         /// Fewer starts and invocations: to see that it works.
@@ -64,6 +70,7 @@ fn main() -> ExitCode {
         Command::Stack { arguments } => stack::stack(&arguments),
         Command::BenchLocal { short } => bench::bench_local(short),
         Command::BenchApi { short } => bench::bench_api(short),
+        Command::BenchFollow { short } => bench::bench_follow(short),
         Command::BenchLambda { short } => bench::bench_lambda(short),
     };
     match done {

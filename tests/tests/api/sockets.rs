@@ -1,7 +1,7 @@
 //! A connection that stays open: asked by messages, and told what it follows.
 
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
-use bedrock_diy_tests::{Heard, Program, Project, ScriptedServer, Served, Socket};
+use bedrock_diy_tests::{Heard, Program, Project, ScriptedServer, Served, Socket, everybody::hears_the_same};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -49,6 +49,20 @@ async fn an_article_is_submitted_and_followed_over_one_connection() {
             socket.ask(json!({"type": "ping"})),
             json!({"requestId": "r2", "type": "pong"})
         );
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_a_job_is_followed_it_is_the_same() {
+    let answer = "Die Brücke öffnet, 다리가 열린다, 桥开了, said the council \u{1f309}. ".repeat(10);
+    let reply = Reply::text(answer.trim_end()).chunks(100).latency(50, 5.0);
+    let model = ScriptedServer::start(Script::default().rule(Rule::reply(reply))).await;
+    let project = Project::with_cards(2);
+    let program = Program::new(&project.data(), &model.url());
+    let served = Served::start_with(&project, &program, &["--webhooks-to-this-machine"]);
+    tokio::task::block_in_place(|| {
+        let heard = hears_the_same(&served.owner(), &served.socket_url(), "news", "The bridge opens.");
+        assert_eq!(heard.texts(), [answer.trim_end(); 2]);
     });
 }
 

@@ -6,3 +6,4 @@
 )]
 
 mod following;
+mod sockets;

@@ -1,6 +1,6 @@
 //! Connections that stay open, on the deployed stack: API Gateway keeps them, and functions tell them.
 
-use bedrock_diy_tests::{Client, Heard, Socket, stack, users::Users};
+use bedrock_diy_tests::{Client, Heard, Socket, everybody::hears_the_same, stack, users::Users};
 use serde_json::{Value, json};
 
 /// A project of two cards, and somebody who may use it.
@@ -90,6 +90,19 @@ async fn an_article_is_submitted_and_followed_over_one_connection() {
         socket.hear(&mut heard, usize::MAX);
         let late = newsroom.stored(&id(&submitted));
         assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+        assert!(
+            !heard.texts().is_empty(),
+            "answers are told while they are written"
+        );
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_a_job_is_followed_it_is_the_same() {
+    tokio::task::block_in_place(|| {
+        let newsroom = Newsroom::open("sockets-everybody");
+        let article = "CASE-SLOWLY: the bridge opens.";
+        let heard = hears_the_same(&newsroom.ada, &address(), newsroom.id, article);
         assert!(
             !heard.texts().is_empty(),
             "answers are told while they are written"
