@@ -8,6 +8,7 @@
 
 mod floor;
 mod measure;
+mod model_server;
 mod report;
 mod work;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::{
     Outcome,
     measure::{self, Used},
-    work::{ModelServer, Work},
+    model_server::ModelServer,
+    work::Work,
 };
 
 const STAGES: usize = 5;

@@ -69,11 +69,18 @@ pub fn hears_the_same(client: &Client, socket_at: &str, project: &str, article: 
         .filter(|event| event["type"] != "stage.delta")
         .collect();
     let by_number = |posted: &[crate::Posted]| -> BTreeMap<u64, Value> {
-        let told = posted.iter().map(|posted| posted.json()["data"].clone());
-        let of_job = told.filter(|event| event["jobId"] == *id);
-        of_job
-            .map(|event| (event["number"].as_u64().unwrap_or_default(), event))
-            .collect()
+        let mut by_number = BTreeMap::new();
+        for posted in posted {
+            let mut event = posted.json()["data"].take();
+            let number = event["number"].as_u64().unwrap_or_default();
+            // What names an event among all is put together of the job and the number.
+            let name = event.as_object_mut().and_then(|event| event.remove("id"));
+            if event["jobId"] == *id {
+                assert_eq!(name, Some(json!(format!("{id}-{number}"))));
+                by_number.insert(number, event);
+            }
+        }
+        by_number
     };
     let posted = receiver.wait(|posted| by_number(posted).len() >= whole.len());
     let posted = by_number(&posted);

@@ -9,7 +9,10 @@ use axum::{
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::Outcome;
+use crate::{
+    Outcome,
+    servers::{Cores, Server},
+};
 
 /// What is answered.
 #[derive(clap::Args)]
@@ -47,4 +50,18 @@ pub(crate) async fn run(floor: Floor) -> Outcome {
 fn document(bytes: usize) -> &'static str {
     // It lives as long as the process: no request copies it.
     format!("\"{}\"", "x".repeat(bytes.saturating_sub(2))).leak()
+}
+
+impl Server {
+    /// The floor, with answers of these sizes.
+    pub(crate) fn floor(cores: Cores, job_bytes: usize, accepted_bytes: usize) -> Outcome<Self> {
+        let mut command = cores.first(&std::env::current_exe()?);
+        command.args([
+            "floor".to_owned(),
+            format!("--job-bytes={job_bytes}"),
+            format!("--accepted-bytes={accepted_bytes}"),
+        ]);
+        // A token of the size that the other one has: both read the same headers.
+        Self::start(command, || Ok("x".repeat(46)))
+    }
 }

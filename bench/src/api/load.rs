@@ -10,11 +10,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use crate::{
-    Outcome, clock,
-    connection::Connection,
-    requests::{Asker, Requests},
-};
+use crate::{Outcome, clock, connection::Connection, requests::Requests, servers::Asker};
 
 /// How hard, and how long.
 #[derive(Clone, Copy)]

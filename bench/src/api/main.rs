@@ -11,6 +11,8 @@ mod clock;
 mod connection;
 mod floor;
 mod load;
+#[path = "../model_server.rs"]
+mod model_server;
 mod report;
 mod requests;
 mod servers;

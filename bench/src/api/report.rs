@@ -8,9 +8,11 @@ use crate::{
     Outcome, clock,
     connection::Connection,
     load::{self, Load, Measured},
-    requests::{Asker, Requests},
+    model_server::ModelServer,
+    requests::Requests,
+    servers::Asker,
     servers::{Cores, Server},
-    work::{ModelServer, Work},
+    work::Work,
 };
 
 /// Prompt cards of the project, so stages of a job.

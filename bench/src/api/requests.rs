@@ -1,6 +1,6 @@
 //! What is asked.
 
-use std::net::SocketAddr;
+use crate::servers::Asker;
 
 /// Where a number belongs; as long as one.
 const NUMBER: &str = "{{number}}";
@@ -16,13 +16,6 @@ enum Asked {
     Listed(Vec<Vec<u8>>),
     /// Pieces, with a number between them that none had before.
     Numbered(Vec<Vec<u8>>),
-}
-
-/// Where to ask, and by which right.
-#[derive(Clone)]
-pub(crate) struct Asker {
-    pub(crate) address: SocketAddr,
-    pub(crate) token: String,
 }
 
 impl Requests {

@@ -8,7 +8,14 @@ use std::{
     thread,
 };
 
-use crate::{Outcome, requests::Asker, work::Work};
+use crate::{Outcome, work::Work};
+
+/// Where to ask, and by which right.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
+}
 
 /// Whether each side has a core of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +44,7 @@ impl Cores {
     }
 
     /// A program on the first core.
-    fn first(self, program: &Path) -> Command {
+    pub(crate) fn first(self, program: &Path) -> Command {
         match self {
             Self::Apart => {
                 let mut command = Command::new("taskset");
@@ -56,18 +63,6 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The floor, with answers of these sizes.
-    pub(crate) fn floor(cores: Cores, job_bytes: usize, accepted_bytes: usize) -> Outcome<Self> {
-        let mut command = cores.first(&std::env::current_exe()?);
-        command.args([
-            "floor".to_owned(),
-            format!("--job-bytes={job_bytes}"),
-            format!("--accepted-bytes={accepted_bytes}"),
-        ]);
-        // A token of the size that the other one has: both read the same headers.
-        Self::start(command, || Ok("x".repeat(46)))
-    }
-
     /// `bedrock-diy serve` over a new data folder, asking the model at this address.
     pub(crate) fn ours(cores: Cores, programs: &Path, model: &str, work: &Work) -> Outcome<Self> {
         let data = work.place();
@@ -93,7 +88,7 @@ impl Server {
     }
 
     /// Starts a server that says where it listens, and reads the token that it takes.
-    fn start(mut command: Command, token: impl FnOnce() -> Outcome<String>) -> Outcome<Self> {
+    pub(crate) fn start(mut command: Command, token: impl FnOnce() -> Outcome<String>) -> Outcome<Self> {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let said = child.stderr.take().ok_or("the server has no output")?;
         let mut lines = BufReader::new(said).lines();

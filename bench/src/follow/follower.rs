@@ -1,5 +1,6 @@
 //! Whoever follows over a connection, and remembers when they were told what.
 
+use bedrock_diy_core::time::Timestamp;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -8,7 +9,7 @@ use tokio_tungstenite::{
     tungstenite::{ClientRequestBuilder, Message, client::IntoClientRequest},
 };
 
-use crate::{Outcome, model::now, requests::Asker};
+use crate::{Outcome, model::now, servers::Asker};
 
 /// A connection that stays open.
 pub(crate) struct Follower {
@@ -103,8 +104,10 @@ pub(crate) fn delays(told: &[Told]) -> Outcome<Vec<u64>> {
     Ok(delays)
 }
 
-/// The numbers of the events that a follower was told, and how many milliseconds after each was made.
-pub(crate) fn numbered(told: &[Told], began: (u64, i64)) -> Outcome<Vec<(u64, f64)>> {
+/// The numbers of the events that a follower was told, and how many microseconds after each was made; which is known
+/// to the millisecond.
+pub(crate) fn numbered(told: &[Told], began: (u64, i64)) -> Outcome<Vec<(u64, u64)>> {
+    let (clock, wall) = began;
     let mut numbered = Vec::new();
     for Told { at, text } in told {
         let message: Value = serde_json::from_str(text)?;
@@ -112,10 +115,9 @@ pub(crate) fn numbered(told: &[Told], began: (u64, i64)) -> Outcome<Vec<(u64, f6
             let (Some(number), Some(made)) = (event["number"].as_u64(), event["at"].as_str()) else {
                 continue;
             };
-            let made: bedrock_diy_core::time::Timestamp = made.parse()?;
-            let (clock, wall) = began;
-            let since = (at - clock) as f64 / 1_000.0 - (made.millis() - wall) as f64;
-            numbered.push((number, since));
+            let made: Timestamp = made.parse()?;
+            let made = u64::try_from(made.millis() - wall)? * 1_000;
+            numbered.push((number, (at - clock).saturating_sub(made)));
         }
     }
     Ok(numbered)

@@ -10,8 +10,6 @@ mod clock;
 mod follower;
 mod model;
 mod report;
-#[path = "../api/requests.rs"]
-mod requests;
 #[path = "../api/servers.rs"]
 mod servers;
 #[path = "../work.rs"]

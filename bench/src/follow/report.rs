@@ -98,7 +98,8 @@ async fn idle(programs: &Path, cores: Cores, followers: usize) -> Outcome {
     let memory = clock::memory(server.process())?.saturating_sub(before) as f64 / followers as f64;
     let (cpu, since) = (clock::cpu(server.process())?, now());
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let busy = (clock::cpu(server.process())? - cpu).as_secs_f64() * 1e6 / (now() - since) as f64;
+    let busy = clock::cpu(server.process())?.saturating_sub(cpu);
+    let busy = busy.as_secs_f64() * 1e6 / (now() - since) as f64;
     println!(
         "| memory of one who is told nothing | {followers} | {:.1} kB | | {:.0} % of a core for all of them |",
         memory / 1_024.0,
@@ -139,7 +140,7 @@ async fn many(programs: &Path, cores: Cores, jobs: usize) -> Outcome {
             return Err("a follower was not told an event, or one twice".into());
         }
         events += numbered.len();
-        late.extend(numbered.iter().map(|(_, late)| (late.max(0.0) * 1_000.0) as u64));
+        late.extend(numbered.iter().map(|(_, late)| *late));
     }
     let (p50, p99) = quantiles(late)?;
     println!(
