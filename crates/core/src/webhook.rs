@@ -73,6 +73,25 @@ pub struct Disabled {
     pub is_told: bool,
 }
 
+/// What becomes of an event, for a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// It is none of its business.
+    Nothing,
+    /// It is sent.
+    Sent,
+    /// It is noted in the log, as one that was not sent, for whoever switches the webhook on again.
+    Kept,
+}
+
+impl Disabled {
+    /// Whether events are still noted: for as long as they would be tried, unless the receiver is gone.
+    fn keeps(&self, at: Timestamp) -> bool {
+        self.reason == DisabledReason::Failures
+            && at.millis_since(self.at) <= limits::WEBHOOK_PATIENCE_SECONDS * 1_000
+    }
+}
+
 /// Why a webhook is switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -122,15 +141,31 @@ impl Webhook {
         faults
     }
 
-    /// Whether it tells events of this type, just now.
+    /// What becomes of an event of this type that happened at this moment.
     #[must_use]
-    pub fn wants(&self, event_type: &str) -> bool {
-        self.is_active
-            && self.deleted_at.is_none()
-            && self
-                .events
-                .iter()
-                .any(|wanted| wanted == event_type || wanted == ALL_EVENTS)
+    pub fn wish(&self, event_type: &str, at: Timestamp) -> Wish {
+        let is_named = self
+            .events
+            .iter()
+            .any(|wanted| wanted == event_type || wanted == ALL_EVENTS);
+        if !is_named || self.deleted_at.is_some() {
+            return Wish::Nothing;
+        }
+        match &self.disabled {
+            _ if self.is_active => Wish::Sent,
+            Some(disabled) if disabled.keeps(at) => Wish::Kept,
+            _ => Wish::Nothing,
+        }
+    }
+
+    /// Switched off by somebody, who wants nothing kept.
+    #[must_use]
+    pub fn switched_off(&self) -> Self {
+        Self {
+            is_active: false,
+            disabled: self.disabled.clone().filter(|disabled| !disabled.is_told),
+            ..self.clone()
+        }
     }
 
     /// Switched on again, with a clean slate.
@@ -218,7 +253,7 @@ pub fn event_types() -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::{
-        delivery::samples::{attempt, webhook},
+        delivery::samples::{attempt, now, webhook},
         *,
     };
 
@@ -242,25 +277,47 @@ mod tests {
 
     #[test]
     fn a_webhook_tells_what_it_names_while_it_is_active() {
+        let wish = |webhook: &Webhook, name: &str| webhook.wish(name, now());
         let named = Webhook {
             events: vec!["job.failed".into()],
             ..webhook()
         };
-        assert!(named.wants("job.failed") && !named.wants("job.succeeded"));
+        assert_eq!(wish(&named, "job.failed"), Wish::Sent);
+        assert_eq!(wish(&named, "job.succeeded"), Wish::Nothing);
         let all = Webhook {
             events: vec![ALL_EVENTS.into()],
             ..webhook()
         };
-        assert!(all.wants("job.succeeded") && all.wants(WebhookDisabled::TYPE));
-        let off = Webhook {
-            is_active: false,
-            ..all.clone()
-        };
+        assert_eq!(wish(&all, WebhookDisabled::TYPE), Wish::Sent);
+        let off = all.switched_off();
         let gone = Webhook {
             deleted_at: Some(Timestamp::default()),
             ..all
         };
-        assert!(!off.wants("job.failed") && !gone.wants("job.failed"));
+        assert_eq!(wish(&off, "job.failed"), Wish::Nothing);
+        assert_eq!(wish(&gone, "job.failed"), Wish::Nothing);
+    }
+
+    #[test]
+    fn what_happens_while_a_receiver_is_in_trouble_is_kept_for_a_day() {
+        let failing = Webhook {
+            failures_in_a_row: limits::WEBHOOK_FAILURES - 1,
+            ..webhook()
+        };
+        let disabled = failing.after(&attempt(500)).unwrap();
+        let after = |hours: i64| disabled.wish("job.failed", now().plus_millis(hours * 3_600_000));
+        assert_eq!(
+            [after(0), after(23), after(25)],
+            [Wish::Kept, Wish::Kept, Wish::Nothing]
+        );
+        let gone = webhook().after(&attempt(410)).unwrap();
+        assert_eq!(gone.wish("job.failed", now()), Wish::Nothing);
+        let off = disabled.told().switched_off();
+        assert_eq!(off.wish("job.failed", now()), Wish::Nothing);
+        assert!(
+            disabled.switched_off().untold().is_some(),
+            "it is told all the same"
+        );
     }
 
     #[test]

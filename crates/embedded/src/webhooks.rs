@@ -12,8 +12,8 @@ use crate::{
     database::{Database, failure, from_json, to_json},
 };
 
-/// The subscription whose events become deliveries to webhooks. It is there only while some webhook is active: jobs
-/// pay nothing for it otherwise.
+/// The subscription whose events become deliveries to webhooks. It is there only while some webhook is active, or its
+/// receiver in trouble: jobs pay nothing for it otherwise.
 pub const NOTIFY_QUEUE: &str = "notify";
 
 /// Outbound webhooks in `SQLite`.
@@ -116,7 +116,8 @@ fn subscribe_where_needed(connection: &Connection) -> Result<()> {
     let is_needed: bool = connection
         .query_row(
             "SELECT EXISTS (SELECT 1 FROM webhooks
-                 WHERE document ->> 'isActive' AND document ->> 'deletedAt' IS NULL)",
+                 WHERE (document ->> 'isActive' OR document ->> '$.disabled.reason' = 'FAILURES')
+                   AND document ->> 'deletedAt' IS NULL)",
             [],
             |row| row.get(0),
         )
@@ -130,7 +131,10 @@ fn subscribe_where_needed(connection: &Connection) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use bedrock_diy_core::{time::Timestamp, webhook::ALL_EVENTS};
+    use bedrock_diy_core::{
+        time::Timestamp,
+        webhook::{ALL_EVENTS, Disabled, DisabledReason},
+    };
 
     use super::*;
 
@@ -192,8 +196,25 @@ mod tests {
         };
         store(&deleted, Some(&other)).await;
         assert_eq!(is_subscribed(), 0);
-        let on = Webhook {
+        let in_trouble = Webhook {
+            disabled: Some(Disabled {
+                at: one.created_at,
+                reason: DisabledReason::Failures,
+                is_told: true,
+            }),
             version: 3,
+            ..off.clone()
+        };
+        store(&in_trouble, Some(&off)).await;
+        assert_eq!(is_subscribed(), 1, "what happens meanwhile is kept");
+        let off = Webhook {
+            version: 4,
+            ..in_trouble.switched_off()
+        };
+        store(&off, Some(&in_trouble)).await;
+        assert_eq!(is_subscribed(), 0);
+        let on = Webhook {
+            version: 5,
             ..off.enabled()
         };
         store(&on, Some(&off)).await;

@@ -9,7 +9,7 @@ use bedrock_diy_core::{
     Code, Failure,
     error::Result,
     ports::{Connections, Deliveries, DeliveryQueue, Saved, Webhooks},
-    webhook::{Delivery, Told},
+    webhook::{Delivery, DeliveryFailure, DeliveryStatus, Told, Wish},
 };
 use serde::Deserialize;
 
@@ -79,15 +79,16 @@ impl ToWebhooks {
     async fn handle(&self, told: &Told) -> Result<()> {
         let mut claims = Vec::new();
         for webhook in self.webhooks.webhooks(told.project_id()).await? {
-            if !webhook.wants(told.event_type()) {
-                continue;
-            }
-            let delivery = Delivery::of(&webhook, told)?;
-            match self.deliveries.put_delivery(&delivery, None, None).await? {
-                // Also where it was noted before: whoever did may have died before it was in the queue.
-                Saved::Done => claims.push(delivery.claim()),
-                // It was tried already.
-                Saved::Stale => {}
+            let delivery = match webhook.wish(told.event_type(), told.at()) {
+                Wish::Nothing => continue,
+                Wish::Sent => Delivery::of(&webhook, told)?,
+                Wish::Kept => Delivery::of(&webhook, told)?.ended(DeliveryFailure::Disabled),
+            };
+            let noted = self.deliveries.put_delivery(&delivery, None, None).await?;
+            // Also where it was noted before: whoever did may have died before it was in the queue. Not where it was
+            // tried already.
+            if noted == Saved::Done && delivery.status == DeliveryStatus::Pending {
+                claims.push(delivery.claim());
             }
         }
         if claims.is_empty() {

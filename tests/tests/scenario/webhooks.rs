@@ -388,3 +388,45 @@ async fn failures_at_the_same_time_are_all_counted() {
         "none is sent again because others were counted"
     );
 }
+
+#[tokio::test]
+async fn what_happens_while_a_receiver_is_in_trouble_is_in_the_log_and_can_be_delivered_afterwards() {
+    let bench = Bench::open(|now| answered(if now.millis() < BEGIN + HOUR { 500 } else { 200 })).await;
+    for number in 1..=20 {
+        bench.tell(number).await;
+    }
+    bench.round().await;
+    let disabled = bench.stands().await;
+    assert!(!disabled.is_active);
+    bench.pass(2 * HOUR).await;
+    bench.tell(21).await;
+    bench.round().await;
+    let sent = bench.got().len();
+    let log = bench.log().await;
+    assert_eq!(log.len(), 21, "each event is accounted for");
+    for delivery in &log {
+        assert_eq!(delivery.failure, Some(DeliveryFailure::Disabled), "{delivery:?}");
+    }
+    let stands = bench.stands().await;
+    let on = Webhook {
+        version: stands.version + 1,
+        ..stands.enabled()
+    };
+    let saved = bench.machine.webhooks.put_webhook(&on, Some(&stands)).await;
+    assert_eq!(saved.unwrap(), Saved::Done);
+    for delivery in log.iter().rev() {
+        let again = delivery.again().unwrap();
+        let put = bench
+            .machine
+            .deliveries
+            .put_delivery(&again, Some(delivery), None);
+        assert_eq!(put.await.unwrap(), Saved::Done);
+        let claim = serde_json::to_string(&again.claim()).unwrap();
+        bench.queue.send_to(DELIVERY_QUEUE, vec![claim]).await.unwrap();
+    }
+    bench.round().await;
+    for delivery in bench.log().await {
+        assert_eq!(delivery.status, DeliveryStatus::Delivered);
+    }
+    assert_eq!(bench.got().len(), sent + 21);
+}

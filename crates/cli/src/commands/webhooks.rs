@@ -179,7 +179,10 @@ async fn switch(remote: &Remote, one: &OneWebhook, on: bool) -> Result<Exit> {
     let webhook: Webhook = understood(switched)?;
     print(format_args!("{} {}", webhook.id, webhook.state()))?;
     if on {
-        say("What failed meanwhile is delivered with `bedrock-diy webhooks redeliver --failed`.");
+        say(format_args!(
+            "What failed meanwhile is delivered with `bedrock-diy webhooks redeliver {} {} --failed`.",
+            one.project, one.webhook
+        ));
     }
     Ok(Exit::Success)
 }

@@ -188,10 +188,7 @@ async fn change(
     let changed = |before: &Webhook| {
         let webhook = match change.is_active {
             Some(true) => before.enabled(),
-            Some(false) => Webhook {
-                is_active: false,
-                ..before.clone()
-            },
+            Some(false) => before.switched_off(),
             None => before.clone(),
         };
         let webhook = Webhook {
