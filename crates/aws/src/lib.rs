@@ -38,7 +38,8 @@
 //! | stage, from the memo | `GetItem` the job, `GetObject` what it works on, `GetItem` the memo, `GetObject` the remembered output, `PutObject` the output, `TransactWriteItems`, `PutEvents` |
 //! | finish | `GetItem` the job, `Query` its stages, `PutObject` the result, `TransactWriteItems`, `PutEvents` |
 //!
-//! Cards and pipeline revisions are immutable and read once by each process. With a session, each stage also
+//! Cards and pipeline revisions are immutable and read once by each process. With a session, whoever accepts a job reads
+//! whose turn it is and how that job stands, and its transaction has an item more: whose turn it is now. Each stage also
 //! makes a `Query` for its exchanges, and finish's transaction has two items more: the exchange, and the session's own.
 //!
 //! **Architecture Invariant:** no SDK type crosses a port, and each adapter maps its service's errors to

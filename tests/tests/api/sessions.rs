@@ -132,10 +132,10 @@ async fn of_many_who_speak_at_once_one_is_heard() {
     assert_eq!(Left::open(&project.data()).jobs().len(), 1);
 }
 
-/// A submission in a session whose text is stored.
+/// A submission in a session, as the API takes it from the machine's owner: its text is stored.
 async fn stored(left: &Left, key: &str) -> Submission {
     let project = ProjectId::new("news").unwrap();
-    let job_id = JobId::of_submission("a test", &project, key);
+    let job_id = JobId::of_submission("local", &project, key);
     let place = submitted_key(&project, &job_id, SubmittedPart::Text);
     let text = format!("Said as {key}.").into_bytes();
     let source = left
@@ -185,6 +185,20 @@ async fn a_job_whose_message_was_never_sent_is_worked_when_the_next_one_comes() 
         let next = job_of(&say(&ada, "talk", "next").expect(202));
         assert_eq!(ada.ended(&format!("/api/jobs/{next}"))["status"], "SUCCEEDED");
         assert_eq!(said(&ada, "talk"), ["Said as lost.", "Said as next."]);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_message_was_never_sent_is_worked_when_it_is_submitted_again() {
+    let (_model, project, served) = served(Script::default()).await;
+    let lost = accepted_and_not_sent(&Left::open(&project.data()), "lost").await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let again = say(&ada, "talk", "lost").expect(202);
+        assert_eq!(job_of(&again), lost.job_id.as_str());
+        assert_eq!(again.header("idempotent-replayed"), Some("true".into()));
+        let at = format!("/api/jobs/{}", lost.job_id);
+        assert_eq!(ada.ended(&at)["status"], "SUCCEEDED");
     });
 }
 

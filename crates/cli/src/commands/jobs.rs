@@ -2,27 +2,28 @@
 
 mod batch;
 mod elsewhere;
+mod followed;
 mod shown;
 pub(super) mod told;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bedrock_diy_core::{
-    BatchId, Code, Failure, JobId, ProjectId,
+    Code, Failure, JobId,
     catalogue::Catalogue,
     commands,
     error::Result,
     intake::{IntakeMessage, Lane},
     job::{Job, JobStatus, unknown_job},
-    ports::{Bus, Clock, Executions, Jobs as JobsPort, Queue, Watches},
+    ports::{Bus, Clock, Executions, Jobs as JobsPort, Queue},
 };
 use bedrock_diy_embedded::{JobRow, RowFilter};
 
+pub(super) use self::followed::follow;
 use self::shown::{Shown, ShownStage, list_table, print_stages};
 use crate::{
-    arguments::{DeadLetters, Elsewhere, Follow, Jobs, ListJobs, OneJob, Status},
+    arguments::{DeadLetters, Elsewhere, Jobs, ListJobs, OneJob, Status},
     exit::Exit,
-    following::ended,
     machine::Machine,
     remote::Remote,
     terminal::{plain, print, say},
@@ -159,60 +160,6 @@ async fn events(machine: &Machine, one: &OneJob) -> Result<Exit> {
         told::tell(&event, one.json)?;
     }
     Ok(Exit::Success)
-}
-
-/// Tells what happens to a job until it has ended.
-pub(super) async fn follow(
-    elsewhere: &Elsewhere,
-    data: &Path,
-    catalogue: Catalogue,
-    arguments: &Follow,
-) -> Result<Exit> {
-    let as_json = arguments.json;
-    let remote = Remote::named(elsewhere, data)?;
-    let whose = match (&arguments.job, &arguments.batch, &arguments.project) {
-        (Some(job), ..) => Whose::Job(job),
-        (None, Some(batch), Some(project)) => Whose::Batch(project, batch),
-        // The arguments' own rules leave no other case; this one says what they ask for.
-        (None, ..) => {
-            let detail = "say what to follow: JOB, or --batch NAME --project ID";
-            return Err(Failure::new(Code::InvalidRequest, detail));
-        }
-    };
-    if let Some(remote) = remote {
-        return match whose {
-            Whose::Job(job) => elsewhere::follow(&remote, job, as_json).await,
-            Whose::Batch(project, batch) => batch::follow(&remote, project, batch, as_json).await,
-        };
-    }
-    let machine = Machine::open(data, Arc::new(catalogue))?;
-    match whose {
-        Whose::Job(job) => follow_here(&machine, job, as_json).await,
-        Whose::Batch(project, batch) => batch::follow(&machine, project, batch, as_json).await,
-    }
-}
-
-/// What is followed.
-enum Whose<'a> {
-    Job(&'a str),
-    Batch(&'a ProjectId, &'a BatchId),
-}
-
-async fn follow_here(machine: &Machine, job: &str, as_json: bool) -> Result<Exit> {
-    let job = find(machine, job).await?;
-    let mut watch = machine.bus.watch(&job.job_id);
-    let mut after = 0;
-    loop {
-        let events = machine.jobs.events(&job.job_id, after, PAGE).await?;
-        for event in &events {
-            told::tell(event, as_json)?;
-        }
-        if let Some(exit) = ended(events.last()) {
-            return Ok(exit);
-        }
-        after = events.last().map_or(after, |event| event.number);
-        watch.changed(LOOK).await;
-    }
 }
 
 /// A retry is a new job: the old one stays as it ended, and its finished stages come from the memo.

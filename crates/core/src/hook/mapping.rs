@@ -41,7 +41,8 @@ pub struct Mapping {
         schema(max_length = 500, pattern = "^(/([^/~]|~[01])*)*$", nullable = false)
     )]
     pub delivery_id: Option<String>,
-    /// The conversation that it belongs to.
+    /// The conversation that it belongs to. It has one job at a time: what is delivered while its last one has not ended
+    /// is refused with 409, and must be delivered again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",

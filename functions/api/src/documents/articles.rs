@@ -35,7 +35,8 @@ pub(crate) struct NewArticle {
     #[schema(value_type = Object, required = false)]
     #[serde(default)]
     pub(crate) metadata: Map<String, Value>,
-    /// The conversation that it belongs to.
+    /// The conversation that it belongs to: its last 50 messages are part of what the cards are asked. It has one job at a
+    /// time: while its last one has not ended, another one is refused with `SessionBusy`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^/\\\x00-\x1f\x7f-\x9f]+$", nullable = false)]
     #[serde(default)]
     pub(crate) session_id: Option<SessionId>,
@@ -71,7 +72,7 @@ pub(crate) struct AboutText {
     /// Its language as a BCP 47 tag, where the body is text.
     #[param(max_length = 100)]
     pub(crate) language: Option<String>,
-    /// The conversation that it belongs to, where the body is text.
+    /// The conversation that it belongs to, where the body is text. It has one job at a time.
     #[param(value_type = Option<String>, min_length = 1, max_length = 255, pattern = r"^[^/\\\x00-\x1f\x7f-\x9f]+$")]
     pub(crate) session_id: Option<SessionId>,
     /// The batch that its job is listed in, where the body is text.

@@ -5,7 +5,10 @@ use std::{
     process::Stdio,
 };
 
-use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
+use bedrock_diy_model_server::{
+    Breakage,
+    scripted::{Reply, Rule, Script},
+};
 use bedrock_diy_tests::Ended;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::{Value, json};
@@ -168,5 +171,34 @@ async fn at_a_terminal_answers_are_seen_while_they_are_written_and_ctrl_c_cancel
         let asked: Vec<_> = items.iter().filter(|said| said["role"] == "user").collect();
         assert_eq!(asked.len(), 2, "what was cancelled was not said: {items:?}");
         assert!(asked.iter().all(|said| said["text"] == "What happens?"));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_void_answers_are_said_to_be_and_long_ones_are_shown_whole() {
+    let half = Reply::text("Half of an answer that never ends.").chunks(8);
+    let half = Rule::reply(half.latency(50, 100.0).breaks(6, Breakage::Cut)).times(1);
+    // More than is told while it is written.
+    let everything = "The bridge opens. ".repeat(8_000) + "The very end.";
+    let script = Script::default()
+        .rule(half)
+        .rule(Rule::text(everything).user_contains("everything"))
+        .rule(Rule::text("A fine answer."));
+    let (_model, _project, _served, ada) = served(1, script).await;
+    tokio::task::block_in_place(|| {
+        let mut chat = at_a_terminal(&ada, &[]);
+        chat.exp_string("> ").unwrap();
+        chat.send_line("Tell of the bridge.").unwrap();
+        chat.exp_string("Half of").unwrap();
+        chat.exp_string("tried again").unwrap();
+        chat.exp_string("A fine answer.").unwrap();
+        chat.exp_string("> ").unwrap();
+        chat.send_line("Tell everything.").unwrap();
+        let told = chat.exp_string("The very end.").unwrap();
+        assert_eq!(told.matches("The bridge opens. ").count(), 8_000);
+        chat.exp_string(" tokens, ").unwrap();
+        chat.exp_string("> ").unwrap();
+        chat.send_control('d').unwrap();
+        chat.exp_eof().unwrap();
     });
 }
