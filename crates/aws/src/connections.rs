@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const LONGEST_MILLIS: i64 = 2 * 60 * 60 * 1_000;
 
 /// Whoever holds a row has died when this is over: sending takes a part of it.
-const HELD_FOR_MILLIS: i64 = 15_000;
+const HELD_FOR_MILLIS: i64 = 8_000;
 
 /// Under this topic stands until when there may be anybody: most deployments have nobody, and one look says so.
 const ANYBODY: &str = "anybody";

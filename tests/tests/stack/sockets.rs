@@ -1,5 +1,8 @@
 //! Connections that stay open, on the deployed stack: API Gateway keeps them, and functions tell them.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use bedrock_diy_tests::{Client, Heard, Socket, everybody::hears_the_same, stack, users::Users};
 use serde_json::{Value, json};
 
@@ -172,7 +175,7 @@ async fn what_a_connection_followed_is_forgotten_with_it() {
         let query = query
             .key_condition_expression("topic = :topic")
             .consistent_read(true);
-        let topic = aws_sdk_dynamodb::types::AttributeValue::S(format!("job/{job}"));
+        let topic = AttributeValue::S(format!("job/{job}"));
         query
             .expression_attribute_values(":topic", topic)
             .send()
@@ -196,4 +199,53 @@ async fn what_a_connection_followed_is_forgotten_with_it() {
             .post(&format!("/api/jobs/{job}:cancel"), &Value::Null)
             .expect(200)
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_gone_is_forgotten_when_it_is_told_something() {
+    let newsroom = tokio::task::block_in_place(|| Newsroom::open("sockets-410"));
+    let (services, config) = (stack().services(), stack().config().unwrap());
+    let key = |topic: &str| {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        HashMap::from([
+            ("topic".to_owned(), text(topic)),
+            ("connectionId".to_owned(), text("Z29uZQ==")),
+        ])
+    };
+    let topic = format!("project/{}", newsroom.id);
+    let rows = [key(&topic), key("anybody")];
+    // Long after this test.
+    let until = 32_503_680_000_000_i64;
+    for (mut row, connection) in rows.into_iter().zip(["Z29uZQ==", "anybody"]) {
+        row.insert(
+            "connectionId".to_owned(),
+            AttributeValue::S(connection.to_owned()),
+        );
+        row.insert("had".to_owned(), AttributeValue::S("0".to_owned()));
+        row.insert("until".to_owned(), AttributeValue::N(until.to_string()));
+        let put = services
+            .dynamodb
+            .put_item()
+            .table_name(&config.tables.connections);
+        put.set_item(Some(row)).send().await.unwrap();
+    }
+    let there = async || {
+        let get = services
+            .dynamodb
+            .get_item()
+            .table_name(&config.tables.connections);
+        let got = get.set_key(Some(key(&topic))).consistent_read(true).send().await;
+        got.unwrap().item.is_some()
+    };
+    assert!(there().await);
+    let article = json!({"text": "The bridge opens."});
+    let at = format!("/api/projects/{}/articles", newsroom.id);
+    let job = tokio::task::block_in_place(|| {
+        let taken = newsroom.ada.post(&at, &article).expect(202);
+        newsroom.ada.ended(&taken.header("location").unwrap())
+    });
+    assert_eq!(job["status"], "SUCCEEDED", "nobody waits for who is gone");
+    while there().await {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
