@@ -70,8 +70,12 @@ impl Socket {
             Kind::Follow => {
                 let Follow { target, after } = body::parse(message)?;
                 let wrong = |wrong: NeverHad| Problem::parameter("after", wrong.to_string());
-                let had = after.map_or(Ok(Had::up_to(0)), |after| after.parse().map_err(wrong))?;
                 let topic = target.topic()?;
+                if after.is_some() && !matches!(topic, Topic::Job(_)) {
+                    let rule = "it is of a job: what happens to a batch or project is told from now on";
+                    return Err(Problem::parameter("after", rule));
+                }
+                let had = after.map_or(Ok(Had::up_to(0)), |after| after.parse().map_err(wrong))?;
                 if self.may_have_news(caller, &topic, &had).await? {
                     self.follow(connection, &topic, had).await?;
                 }

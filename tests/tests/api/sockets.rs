@@ -180,6 +180,11 @@ async fn what_makes_no_sense_is_refused_and_the_connection_goes_on() {
                 400,
                 "InvalidRequest",
             ),
+            (
+                json!({"type": "follow", "projectId": "news", "after": "1"}),
+                400,
+                "InvalidRequest",
+            ),
             (json!({"type": "follow", "jobId": nowhere}), 404, "NotFound"),
             (
                 json!({"type": "follow", "projectId": "elsewhere"}),
