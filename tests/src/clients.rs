@@ -6,6 +6,10 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::{
@@ -13,7 +17,7 @@ use axum::{
     extract::{Path as At, State},
     http::StatusCode,
     response::Html,
-    routing::get,
+    routing::{get, post},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -22,6 +26,7 @@ use tokio::net::TcpListener;
 /// A web site with our pages, of an origin of its own.
 pub struct Pages {
     origin: String,
+    connected: Arc<AtomicU64>,
 }
 
 impl Pages {
@@ -29,9 +34,23 @@ impl Pages {
     pub async fn serve() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().route("/{page}", get(page)).with_state(folder());
+        let connected = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&connected);
+        let connect = move || async move {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
+        let router = Router::new()
+            .route("/connected", post(connect))
+            .route("/{page}", get(page))
+            .with_state(folder());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { origin }
+        Self { origin, connected }
+    }
+
+    /// How often a page has said that it is connected with the API.
+    #[must_use]
+    pub fn connected(&self) -> u64 {
+        self.connected.load(Ordering::SeqCst)
     }
 
     /// Their origin, as CORS names it.

@@ -1,7 +1,10 @@
 //! A job is followed by clients that nobody here wrote. They are cut off each second, come again by themselves, and hear
 //! what everybody hears.
 
-use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
+use bedrock_diy_model_server::{
+    ErrorKind,
+    scripted::{Reply, Rule, Script},
+};
 use bedrock_diy_tests::{
     Client, Heard, Program, Project, ScriptedServer, Served,
     clients::{Pages, python},
@@ -13,9 +16,13 @@ use serde_json::{Value, json};
 const ANSWER: &str = "Die Brücke öffnet am Montag, 다리가 열린다, 桥开了 \u{1f309}, and the ferry makes its last crossing on \
                       Sunday, as the council said, with music, speeches and a long walk over the river for all who come";
 
-async fn served(more: &[&str]) -> (ScriptedServer, Project, Served) {
+fn slow() -> Script {
     let slow = Reply::text(ANSWER).chunks(60).latency(1_500, 60.0);
-    let model = ScriptedServer::start(Script::default().rule(Rule::reply(slow))).await;
+    Script::default().rule(Rule::reply(slow))
+}
+
+async fn served(script: Script, more: &[&str]) -> (ScriptedServer, Project, Served) {
+    let model = ScriptedServer::start(script).await;
     let project = Project::with_cards(2);
     let program = Program::new(&project.data(), &model.url());
     let short = [&["--longest-stream", "1"], more].concat();
@@ -51,12 +58,21 @@ fn is_what_everybody_hears(heard: &Heard, client: &Client, job: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_follows_with_eventsource() {
     let pages = Pages::serve().await;
-    let (_model, _project, served) = served(&["--cors-origin", pages.origin()]).await;
+    // Nothing is written before the page listens, however long its browser takes to start.
+    let busy = Script::default().rule(Rule::error(ErrorKind::Throttling));
+    let (model, _project, served) = served(busy, &["--cors-origin", pages.origin()]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
         let job = submitted(&ada);
         let stream = format!("{}{job}/events?access_token={}", served.url(), served.token);
-        let told = pages.open("eventsource", &[("stream", &stream)]);
+        let told = std::thread::scope(|scope| {
+            let opened = scope.spawn(|| pages.open("eventsource", &[("stream", &stream)]));
+            while pages.connected() == 0 && !opened.is_finished() {
+                std::thread::yield_now();
+            }
+            model.set_script(slow());
+            opened.join().unwrap()
+        });
         let heard = heard(told["events"].as_array().unwrap());
         is_what_everybody_hears(&heard, &ada, &job);
         let opened = told["opened"].as_u64().unwrap();
@@ -68,7 +84,7 @@ async fn a_page_follows_with_eventsource() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_an_origin_that_nobody_named_is_told_nothing() {
     let pages = Pages::serve().await;
-    let (_model, _project, served) = served(&["--cors-origin", "http://localhost:1"]).await;
+    let (_model, _project, served) = served(slow(), &["--cors-origin", "http://localhost:1"]).await;
     tokio::task::block_in_place(|| {
         let job = submitted(&served.owner());
         let stream = format!("{}{job}/events?access_token={}", served.url(), served.token);
@@ -79,7 +95,7 @@ async fn a_page_of_an_origin_that_nobody_named_is_told_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_follows_with_httpx_sse() {
-    let (_model, _project, served) = served(&[]).await;
+    let (_model, _project, served) = served(slow(), &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
         let job = submitted(&ada);

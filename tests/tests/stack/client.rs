@@ -1,12 +1,15 @@
 //! `bedrock-diy` as a client of the deployed API: a machine of a newsroom, with a profile.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Seek as _, Write as _},
+};
 
 use bedrock_diy_tests::{Ended, Program, Project, stack, users::Users};
 use serde_json::Value;
 
 #[test]
-fn a_machine_pushes_cards_submits_files_and_has_the_results() {
+fn a_machine_pushes_cards_submits_files_talks_and_has_the_results() {
     let stack = stack();
     let users = Users::of(&stack);
     let project = Project::with_cards(2);
@@ -32,13 +35,17 @@ fn a_machine_pushes_cards_submits_files_and_has_the_results() {
     )
     .unwrap();
     let program = Program::new(&project.data(), &stack.url);
-    let ask = |arguments: &[&str]| {
+    let told = |arguments: &[&str], said: &str| {
+        let mut input = tempfile::tempfile().unwrap();
+        input.write_all(said.as_bytes()).unwrap();
+        input.rewind().unwrap();
         let output = program
             .command(arguments.iter().copied().chain(["--profile", "work"]))
             .env("XDG_CONFIG_HOME", home.path())
             .env("XDG_STATE_HOME", home.path())
             .env("BEDROCK_DIY_CLIENT_SECRET", &secret)
             .current_dir(project.dir())
+            .stdin(input)
             .output()
             .unwrap();
         let ended = Ended::from(output);
@@ -51,6 +58,7 @@ fn a_machine_pushes_cards_submits_files_and_has_the_results() {
         );
         ended.stdout
     };
+    let ask = |arguments: &[&str]| told(arguments, "");
     ask(&["projects", "create", "Client", "--id", "api-client"]);
     ask(&["cards", "push", ".", "--yes"]);
     let diff = ask(&["cards", "diff", "."]);
@@ -68,6 +76,13 @@ fn a_machine_pushes_cards_submits_files_and_has_the_results() {
         .collect();
     assert!(jobs.iter().all(|job| job["status"] == "SUCCEEDED"), "{jobs:?}");
     assert_eq!(jobs.len(), 2);
+    let followed = ask(&["follow", "--batch", "api", "--project", "api-client"]);
+    assert_eq!(followed.matches(": succeeded, ").count(), 2, "{followed}");
+
+    // Two messages of a session, the second one with what was said before, each answered by two stages.
+    let chat = ["chat", "--project", "api-client", "--session", "a talk"];
+    let answers = told(&chat, "What happens?\nWhich bridge?\n");
+    assert_eq!(answers.lines().count(), 4, "{answers}");
     ask(&[
         "results",
         "export",
