@@ -13,6 +13,7 @@ pub struct Program {
     data: PathBuf,
     endpoint: String,
     model: String,
+    more: Vec<(String, OsString)>,
 }
 
 /// How the program ended, and what it said.
@@ -34,7 +35,15 @@ impl Program {
             data: data.to_owned(),
             endpoint: endpoint.to_owned(),
             model: "test.model-v1:0".to_owned(),
+            more: Vec::new(),
         }
+    }
+
+    /// With one more variable in its environment.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.more.push((name.to_owned(), value.into()));
+        self
     }
 
     /// The folder that the program lies in.
@@ -79,6 +88,7 @@ impl Program {
             .env_remove("BEDROCK_DIY_ENDPOINT")
             .env_remove("BEDROCK_DIY_PROFILE")
             .env_remove("BEDROCK_DIY_TOKEN")
+            .envs(self.more.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }

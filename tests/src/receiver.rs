@@ -118,6 +118,12 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Answers otherwise from now on.
     pub fn reply(&self, replies: impl FnMut(&Posted) -> Reply + Send + 'static) {
         *self.shared.replies.lock().unwrap() = Box::new(replies);

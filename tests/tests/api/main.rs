@@ -18,3 +18,4 @@ mod submitting;
 mod trying;
 mod walk;
 mod webhooks;
+mod webhooks_by_tls;
