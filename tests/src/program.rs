@@ -13,7 +13,7 @@ pub struct Program {
     data: PathBuf,
     endpoint: String,
     model: String,
-    variables: Vec<(String, String)>,
+    more: Vec<(String, OsString)>,
 }
 
 /// How the program ended, and what it said.
@@ -35,14 +35,14 @@ impl Program {
             data: data.to_owned(),
             endpoint: endpoint.to_owned(),
             model: "test.model-v1:0".to_owned(),
-            variables: Vec::new(),
+            more: Vec::new(),
         }
     }
 
-    /// With a variable more in its environment.
+    /// With one more variable in its environment.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_owned()));
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.more.push((name.to_owned(), value.into()));
         self
     }
 
@@ -88,7 +88,7 @@ impl Program {
             .env_remove("BEDROCK_DIY_ENDPOINT")
             .env_remove("BEDROCK_DIY_PROFILE")
             .env_remove("BEDROCK_DIY_TOKEN")
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(self.more.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }

@@ -43,8 +43,8 @@ pub(crate) enum Forbidden {
 
 /// A resolver whose answers are all allowed, or an error.
 #[derive(Clone)]
-pub(crate) struct Checked {
-    resolver: GaiResolver,
+pub(crate) struct Checked<R = GaiResolver> {
+    resolver: R,
     guard: Guard,
 }
 
@@ -111,7 +111,10 @@ impl Service<Uri> for Guarded {
     }
 }
 
-impl Service<Name> for Checked {
+impl<R> Service<Name> for Checked<R>
+where
+    R: Service<Name, Response: Iterator<Item = SocketAddr>, Error: Into<BoxError>, Future: Send + 'static>,
+{
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = BoxError;
     type Future = Future<Self::Response>;
@@ -123,7 +126,7 @@ impl Service<Name> for Checked {
     fn call(&mut self, name: Name) -> Self::Future {
         let (resolving, guard) = (self.resolver.call(name), self.guard);
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = resolving.await?.collect();
+            let addresses: Vec<SocketAddr> = resolving.await.map_err(Into::into)?.collect();
             // One that is not allowed is enough: whoever answers so means no good.
             if addresses.iter().all(|address| guard.allows(address.ip())) {
                 Ok(addresses.into_iter())
@@ -212,5 +215,52 @@ mod tests {
         }
         assert!(resolve(true, "localhost").await.unwrap() > 0);
         resolve(true, "2852039166").await.unwrap_err();
+    }
+
+    /// A resolver that answers what its owner likes, and each time something else.
+    struct Rebinding(Vec<&'static [&'static str]>);
+
+    impl Service<Name> for Rebinding {
+        type Response = std::vec::IntoIter<SocketAddr>;
+        type Error = BoxError;
+        type Future = std::future::Ready<Result<Self::Response, BoxError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Name) -> Self::Future {
+            let answer = self.0.remove(0).iter();
+            let addresses = answer.map(|address| SocketAddr::new(address.parse().unwrap(), 0));
+            std::future::ready(Ok(addresses.collect::<Vec<_>>().into_iter()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_at_each_time_that_it_is_connected_to_and_one_bad_address_is_enough() {
+        let answers: [(&[&str], bool); 5] = [
+            (&["93.184.215.14"], true),
+            (&["169.254.169.254"], false),
+            (&["93.184.215.14", "10.0.0.1"], false),
+            (&["2606:4700:4700::1111", "fd00:ec2::254"], false),
+            (&["93.184.215.14", "2606:4700:4700::1111"], true),
+        ];
+        let mut checked = Checked {
+            resolver: Rebinding(answers.iter().map(|(answer, _)| *answer).collect()),
+            guard: Guard {
+                to_this_machine: false,
+            },
+        };
+        for (answer, is_allowed) in answers {
+            let name: Name = "receiver.example".parse().unwrap();
+            let resolved = checked.call(name).await;
+            // What is connected to is what was looked at, and nothing else.
+            let resolved = resolved.map(|addresses| addresses.map(|address| address.ip().to_string()));
+            let expected = is_allowed.then(|| answer.to_vec());
+            assert_eq!(
+                resolved.ok().map(Iterator::collect::<Vec<_>>),
+                expected.map(|ips| ips.iter().map(ToString::to_string).collect())
+            );
+        }
     }
 }

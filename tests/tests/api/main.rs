@@ -21,3 +21,4 @@ mod token_in_address;
 mod trying;
 mod walk;
 mod webhooks;
+mod webhooks_by_tls;

@@ -53,11 +53,11 @@ pub(crate) struct HookChange {
     pub(crate) is_active: Option<bool>,
 }
 
-/// A new secret for a hook.
+/// A new secret for a hook or a webhook.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewSecret {
-    /// The secret, where the CMS has made one; a new one where nothing is said.
+    /// The secret, where the other side has made one; a new one where nothing is said.
     #[schema(min_length = 16, max_length = 500, nullable = false)]
     #[serde(default)]
     pub(crate) secret: Option<String>,
