@@ -43,7 +43,11 @@ impl Model for Timed {
                     let stop = Stop {
                         reason: StopReason::EndTurn,
                         sequence: None,
-                        usage: Usage::default(),
+                        usage: Usage {
+                            input_tokens: 10,
+                            output_tokens: pieces,
+                            ..Usage::default()
+                        },
                     };
                     return Some((Piece::Stop(stop), piece + 1));
                 }

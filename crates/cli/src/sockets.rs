@@ -181,7 +181,8 @@ async fn attend(door: Door, caller: Caller, mut socket: WebSocket) {
                 heard = Instant::now();
                 match message {
                     Some(Ok(Message::Text(text))) => {
-                        let reply = door.socket.take(&id, &caller, &text).await;
+                        // Apart: what answering takes is not set aside for as long as the connection is there.
+                        let reply = Box::pin(door.socket.take(&id, &caller, &text)).await;
                         if !send(&mut socket, Message::text(reply)).await {
                             break None;
                         }
