@@ -14,6 +14,8 @@ use crate::{Outcome, model::now, servers::Asker};
 /// A connection that stays open.
 pub(crate) struct Follower {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Since when it follows.
+    pub(crate) since: u64,
 }
 
 /// What came, and when. It is looked into afterwards: meanwhile others wait for this core.
@@ -29,7 +31,7 @@ impl Follower {
             .with_header("Authorization", format!("Bearer {}", asker.token))
             .into_client_request()?;
         let (stream, _) = tokio_tungstenite::connect_async_with_config(request, None, true).await?;
-        Ok(Self { stream })
+        Ok(Self { stream, since: 0 })
     }
 
     /// Submits an article: its job.
@@ -54,7 +56,10 @@ impl Follower {
         loop {
             let reply: Value = serde_json::from_str(&self.next().await?)?;
             match reply["type"].as_str() {
-                Some("following") => return Ok(()),
+                Some("following") => {
+                    self.since = now();
+                    return Ok(());
+                }
                 Some("events") => {}
                 _ => return Err(format!("not followed: {reply}").into()),
             }
@@ -104,9 +109,9 @@ pub(crate) fn delays(told: &[Told]) -> Outcome<Vec<u64>> {
     Ok(delays)
 }
 
-/// The numbers of the events that a follower was told, and how many microseconds after each was made; which is known
-/// to the millisecond.
-pub(crate) fn numbered(told: &[Told], began: (u64, i64)) -> Outcome<Vec<(u64, u64)>> {
+/// The numbers of the events that a follower was told, and how many microseconds after each was made, which is known to
+/// the millisecond; nothing for those that were made before it followed.
+pub(crate) fn numbered(told: &[Told], since: u64, began: (u64, i64)) -> Outcome<Vec<(u64, Option<u64>)>> {
     let (clock, wall) = began;
     let mut numbered = Vec::new();
     for Told { at, text } in told {
@@ -117,7 +122,8 @@ pub(crate) fn numbered(told: &[Told], began: (u64, i64)) -> Outcome<Vec<(u64, u6
             };
             let made: Timestamp = made.parse()?;
             let made = u64::try_from(made.millis() - wall)? * 1_000;
-            numbered.push((number, (at - clock).saturating_sub(made)));
+            let late = (at - clock).saturating_sub(made);
+            numbered.push((number, (made >= since - clock).then_some(late)));
         }
     }
     Ok(numbered)

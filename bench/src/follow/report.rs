@@ -130,17 +130,17 @@ async fn many(programs: &Path, cores: Cores, jobs: usize) -> Outcome {
     let followed = try_join_all(followed).await?;
     let told = followed
         .into_iter()
-        .map(|mut follower| async move { follower.listen().await });
+        .map(|mut follower| async move { Outcome::Ok((follower.since, follower.listen().await?)) });
     let (mut late, mut events) = (Vec::new(), 0);
-    for told in try_join_all(told).await? {
-        let numbered = numbered(&told, began)?;
+    for (since, told) in try_join_all(told).await? {
+        let numbered = numbered(&told, since, began)?;
         // What was told before the reply to `follow` is not listened to.
         let is_whole = numbered.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1);
         if !is_whole || numbered.is_empty() {
             return Err("a follower was not told an event, or one twice".into());
         }
         events += numbered.len();
-        late.extend(numbered.iter().map(|(_, late)| *late));
+        late.extend(numbered.iter().filter_map(|(_, late)| *late));
     }
     let (p50, p99) = quantiles(late)?;
     println!(

@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const HELD: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Between two looks of a stage for somebody who follows: each costs half a read unit.
+const LOOK_FOR_ANYBODY: Duration = Duration::from_secs(1);
+
 /// What is written is gathered for so long before it is shown: a message of API Gateway's costs as much with one word.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -301,6 +304,10 @@ impl Connections for Pushes {
 impl Followers for Pushes {
     async fn has(&self, job: &JobId) -> Result<bool> {
         self.watches.is_marked(job).await
+    }
+
+    async fn comes(&self, _: &JobId) {
+        sleep(LOOK_FOR_ANYBODY).await;
     }
 
     fn pace(&self) -> Duration {

@@ -133,6 +133,10 @@ impl Followers for EmbeddedBus {
         Ok(self.watched.has(job))
     }
 
+    async fn comes(&self, job: &JobId) {
+        self.watched.comes(job).await;
+    }
+
     fn pace(&self) -> Duration {
         Duration::ZERO
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -15,7 +16,10 @@ use bedrock_diy_core::{
     event::{Event, Unstored},
     ports::Watch,
 };
-use tokio::{sync::watch, time};
+use tokio::{
+    sync::{Notify, watch},
+    time,
+};
 
 /// Another process (`jobs cancel` beside `serve`) stores events, too, and tells nobody here.
 const LOOK: Duration = Duration::from_secs(1);
@@ -29,6 +33,8 @@ pub(crate) struct Watched {
     jobs: Mutex<HashMap<JobId, News>>,
     /// How many they are: nobody waits for a lock to hear that it is none.
     count: AtomicUsize,
+    /// Told of each who comes.
+    came: Notify,
 }
 
 /// Somebody who waits.
@@ -44,6 +50,8 @@ impl Watched {
         let sender = jobs.entry(job.clone()).or_insert_with(|| watch::channel(None).0);
         let news = sender.subscribe();
         this.count.store(jobs.len(), Ordering::SeqCst);
+        drop(jobs);
+        this.came.notify_waiters();
         Box::new(JobWatch {
             watched: Arc::clone(this),
             job: job.clone(),
@@ -67,6 +75,19 @@ impl Watched {
     /// Whether somebody waits for news of this job.
     pub(crate) fn has(&self, job: &JobId) -> bool {
         self.count.load(Ordering::SeqCst) > 0 && self.jobs().contains_key(job)
+    }
+
+    /// Waits until somebody waits for news of this job.
+    pub(crate) async fn comes(&self, job: &JobId) {
+        loop {
+            let mut came = pin!(self.came.notified());
+            // Whoever comes from here on is heard of.
+            came.as_mut().enable();
+            if self.has(job) {
+                return;
+            }
+            came.await;
+        }
     }
 
     /// Shows those who wait what is written and not yet stored.

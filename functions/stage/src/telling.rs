@@ -21,12 +21,12 @@ use bedrock_diy_core::{
 use tokio::{
     select,
     sync::Notify,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{Stage, prepare::Prepared};
 
-/// Between two looks for somebody who follows.
+/// How long it may take to say whether somebody follows.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Between two writes of what was said: four a second.
@@ -175,7 +175,7 @@ impl Stage {
             }
             select! {
                 () = said.whole() => return false,
-                () = sleep(LOOK) => {}
+                () = self.ports.followers.comes(job) => {}
             }
         }
     }

@@ -41,8 +41,18 @@ pub async fn news_are_heard_of_soon(jobs: &dyn Jobs, bus: Option<&dyn Bus>, watc
 pub async fn whoever_watches_follows(watches: &dyn Watches, followers: &dyn Followers) {
     let (followed, other) = (acceptance("followed").job.job_id, acceptance("other").job.job_id);
     assert!(!followers.has(&followed).await.unwrap());
-    let mut watch = watches.watch(&followed);
-    watch.changed(Duration::ZERO).await;
+    let heard = async {
+        while !followers.has(&followed).await.unwrap() {
+            followers.comes(&followed).await;
+        }
+    };
+    let begins = async {
+        let mut watch = watches.watch(&followed);
+        watch.changed(Duration::ZERO).await;
+        watch
+    };
+    let (heard, _watch) = tokio::join!(time::timeout(PATIENCE, heard), begins);
+    assert!(heard.is_ok(), "{} s without a word", PATIENCE.as_secs());
     assert!(followers.has(&followed).await.unwrap());
     assert!(!followers.has(&other).await.unwrap());
 }

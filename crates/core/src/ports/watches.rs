@@ -38,6 +38,10 @@ pub trait Followers: Send + Sync {
     /// for some minutes.
     async fn has(&self, job: &JobId) -> Result<bool>;
 
+    /// Waits until it is time to ask [`Self::has`] again: MUST return soon after somebody has begun to watch this job (a
+    /// second, say), and MAY return for nothing.
+    async fn comes(&self, job: &JobId);
+
     /// How long what is written should be gathered before more of it is shown.
     fn pace(&self) -> Duration;
 

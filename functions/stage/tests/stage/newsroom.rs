@@ -176,6 +176,10 @@ impl Followers for Nobody {
         Ok(false)
     }
 
+    async fn comes(&self, _: &JobId) {
+        std::future::pending::<()>().await;
+    }
+
     fn pace(&self) -> Duration {
         Duration::ZERO
     }
