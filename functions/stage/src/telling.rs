@@ -27,7 +27,7 @@ use tokio::{
 use crate::{Stage, prepare::Prepared};
 
 /// How long it may take to say whether somebody follows.
-const LOOK: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Between two writes of what was said: four a second.
 const STORED_EVERY: Duration = Duration::from_millis(250);
@@ -170,7 +170,7 @@ impl Stage {
     async fn comes_to_be_followed(&self, job: &JobId, said: &Said) -> bool {
         loop {
             // An answer is not kept waiting for what is not known: then nobody follows.
-            if let Ok(Ok(true)) = timeout(LOOK, self.ports.followers.has(job)).await {
+            if let Ok(Ok(true)) = timeout(PATIENCE, self.ports.followers.has(job)).await {
                 return true;
             }
             select! {
