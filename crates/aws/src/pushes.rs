@@ -14,7 +14,7 @@ use bedrock_diy_core::{
     Class, Code, Failure, JobId,
     error::Result,
     event::{Event, Unstored},
-    follow::{ConnectionId, Had, Topic, pushes},
+    follow::{ConnectionId, Had, Topic, jobs_so_far, pushes, so_far},
     limits,
     ports::{Clock, Connections, Followers, Following, Follows, Jobs},
 };
@@ -112,6 +112,16 @@ impl Pushes {
         }
         self.forget(connection).await?;
         Ok(Sent::Not)
+    }
+
+    /// Sends messages in order, for as long as they are taken.
+    async fn post_all(&self, connection: &ConnectionId, messages: &[String]) -> Result<()> {
+        for message in messages {
+            if let Sent::Not = self.post(connection, message).await? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Cuts a connection off: its client comes again and goes on where it was, and misses nothing without knowing it.
@@ -228,21 +238,34 @@ impl Pushes {
 
 #[async_trait]
 impl Follows for Pushes {
-    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Had) -> Result<Following> {
+    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Option<Had>) -> Result<Following> {
         let followed = self.rows.of_connection(connection).await?;
         if followed.len() >= limits::FOLLOWS && !followed.contains(topic) {
             return Ok(Following::TooMany);
         }
+        let wants_more = had.is_some();
+        let had = had.unwrap_or_else(|| Had::up_to(0));
+        let after = had.events();
         let row = Row {
             topic: topic.clone(),
             connection: connection.clone(),
             had,
         };
         self.rows.put(&row).await?;
+        // Now what happened before the row was there.
         if let Topic::Job(job) = topic {
             self.watches.mark(job, LONGEST_MILLIS).await?;
-            // What happened before the row was there.
             self.catch_up(job, &row, u64::MAX).await?;
+        } else if wants_more {
+            let Some(jobs) = jobs_so_far(&*self.jobs, topic).await? else {
+                self.rows.remove(topic, connection).await?;
+                return Ok(Following::TooManyJobs);
+            };
+            let told = stream::iter(jobs).map(|job| async move {
+                let (messages, _) = so_far(&*self.jobs, &job, after).await?;
+                self.post_all(connection, &messages).await
+            });
+            told.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         }
         Ok(Following::Told)
     }
@@ -274,14 +297,7 @@ impl Connections for Pushes {
             let rows = self.rows.of_topic(&topic).await?;
             let told = stream::iter(rows).map(|row| {
                 let messages = &messages;
-                async move {
-                    for message in messages {
-                        if let Sent::Not = self.post(&row.connection, message).await? {
-                            break;
-                        }
-                    }
-                    Ok::<_, Failure>(())
-                }
+                async move { self.post_all(&row.connection, messages).await }
             });
             told.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         }

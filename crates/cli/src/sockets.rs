@@ -26,7 +26,7 @@ use bedrock_diy_core::{
     bearer,
     error::Result,
     event::{Event, Fact},
-    follow::{ConnectionId, Had, Topic, pushes},
+    follow::{ConnectionId, Had, Topic, jobs_so_far, pushes, so_far},
     limits,
     ports::{Following, Follows, Identity, Jobs},
 };
@@ -228,7 +228,17 @@ async fn send(socket: &mut WebSocket, message: Message) -> bool {
 
 #[async_trait]
 impl Follows for Sockets {
-    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Had) -> Result<Following> {
+    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Option<Had>) -> Result<Following> {
+        // Before it is looked what has happened: what happens after that is heard of.
+        let events = self.bus.follow_events();
+        let so_far = match (topic, &had) {
+            (Topic::Job(_), _) | (_, None) => Vec::new(),
+            (topic, Some(_)) => match jobs_so_far(&*self.ports.job_index, topic).await? {
+                Some(jobs) => jobs,
+                None => return Ok(Following::TooManyJobs),
+            },
+        };
+        let had = had.unwrap_or_else(|| Had::up_to(0));
         let mut open = self.open();
         let Some(connection) = open.get_mut(connection) else {
             // It is gone: there is nobody to be told.
@@ -248,11 +258,11 @@ impl Follows for Sockets {
             }
             Topic::Batch(project, batch) => {
                 let of = Of::new(&self.ports, project, Some(batch));
-                tokio::spawn(tell_of_jobs(self.bus.follow_events(), of, outbox))
+                tokio::spawn(tell_of_jobs(so_far, had.events(), events, of, outbox))
             }
             Topic::Project(project) => {
                 let of = Of::new(&self.ports, project, None);
-                tokio::spawn(tell_of_jobs(self.bus.follow_events(), of, outbox))
+                tokio::spawn(tell_of_jobs(so_far, had.events(), events, of, outbox))
             }
         };
         if let Some(before) = connection.followed.insert(topic.clone(), task.abort_handle()) {
@@ -293,10 +303,27 @@ async fn tell_of_job(mut log: Log, job: JobId, outbox: mpsc::Sender<Out>) {
     }
 }
 
-/// Tells what happens to many jobs.
-async fn tell_of_jobs(mut events: broadcast::Receiver<Arc<Event>>, mut of: Of, outbox: mpsc::Sender<Out>) {
+/// Tells what has happened to these jobs after this number of an event, and then what happens to all that are meant.
+async fn tell_of_jobs(
+    jobs: Vec<JobId>,
+    after: u64,
+    mut events: broadcast::Receiver<Arc<Event>>,
+    mut of: Of,
+    outbox: mpsc::Sender<Out>,
+) {
+    let mut told = HashMap::new();
+    for job in jobs {
+        let (messages, number) = of.so_far(&job, after).await;
+        for message in messages {
+            if outbox.send(Out::Message(message)).await.is_err() {
+                return;
+            }
+        }
+        told.insert(job, number);
+    }
     loop {
         let out = match events.recv().await {
+            Ok(event) if told.get(&event.job_id).is_some_and(|told| event.number <= *told) => continue,
             Ok(event) if of.is_one(&event).await => {
                 let mut had = Had::up_to(event.number - 1);
                 let shown = had.take(Event::clone(&event));
@@ -334,6 +361,19 @@ impl Of {
             batch: batch.cloned(),
             known: HashMap::new(),
             jobs: Arc::clone(&ports.jobs),
+        }
+    }
+
+    /// What has happened to a job after this number of an event, as messages, and the number of the last event.
+    async fn so_far(&self, job: &JobId, after: u64) -> (Vec<String>, u64) {
+        loop {
+            match so_far(&*self.jobs, job, after).await {
+                Ok(so_far) => return so_far,
+                Err(failure) => {
+                    tracing::warn!(job_id = %job, error = %failure, "what happened to a job can't be told yet");
+                    sleep(PAUSE).await;
+                }
+            }
         }
     }
 

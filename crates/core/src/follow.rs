@@ -5,8 +5,10 @@
 
 mod had;
 mod push;
+mod so_far;
 mod topic;
 
 pub use had::{Had, LivePiece, NeverHad, News, Shown};
 pub use push::{Push, pushes};
+pub use so_far::{jobs_so_far, so_far};
 pub use topic::{ConnectionId, Topic};

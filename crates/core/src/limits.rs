@@ -110,6 +110,11 @@ pub const PUSH_BYTES: usize = 30 * 1_024;
 /// How much a connection that stays open may follow at once.
 pub const FOLLOWS: usize = 100;
 
+/// So many jobs a batch or project may have where whoever follows it wants to be told what has happened before. That is
+/// told within the call that begins to follow, for which API Gateway waits 29 seconds (Amazon API Gateway quotas,
+/// 2026-11).
+pub const JOBS_SO_FAR: usize = 1_000;
+
 /// The most outbound webhooks of a project: each event is looked at for each of them.
 pub const WEBHOOKS: usize = 20;
 

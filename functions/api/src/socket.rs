@@ -71,12 +71,8 @@ impl Socket {
                 let Follow { target, after } = body::parse(message)?;
                 let wrong = |wrong: NeverHad| Problem::parameter("after", wrong.to_string());
                 let topic = target.topic()?;
-                if after.is_some() && !matches!(topic, Topic::Job(_)) {
-                    let rule = "it is of a job: what happens to a batch or project is told from now on";
-                    return Err(Problem::parameter("after", rule));
-                }
-                let had = after.map_or(Ok(Had::up_to(0)), |after| after.parse().map_err(wrong))?;
-                if self.may_have_news(caller, &topic, &had).await? {
+                let had = after.map(|after| after.parse().map_err(wrong)).transpose()?;
+                if self.may_have_news(caller, &topic, had.as_ref()).await? {
                     self.follow(connection, &topic, had).await?;
                 }
                 Ok(Answer::Following {
@@ -113,7 +109,7 @@ impl Socket {
         let taken = self.api.submit(caller, project, submit.article, key).await?;
         if submit.follow {
             let topic = Topic::Job(taken.job.job_id.clone());
-            self.follow(connection, &topic, Had::up_to(0)).await?;
+            self.follow(connection, &topic, None).await?;
         }
         Ok(Answer::Submitted {
             job: Box::new(taken.job.into()),
@@ -122,11 +118,16 @@ impl Socket {
     }
 
     /// Whether anything more can happen to it. Fails with 404 where the caller may not know of it.
-    async fn may_have_news(&self, caller: &Caller, topic: &Topic, had: &Had) -> Result<bool, Problem> {
+    async fn may_have_news(
+        &self,
+        caller: &Caller,
+        topic: &Topic,
+        had: Option<&Had>,
+    ) -> Result<bool, Problem> {
         match topic {
             Topic::Job(job) => {
                 let job = self.api.job(caller, job, Action::Read).await?;
-                Ok(!has_nothing_after(&job, had.events()))
+                Ok(!has_nothing_after(&job, had.map_or(0, Had::events)))
             }
             Topic::Batch(project, _) | Topic::Project(project) => {
                 self.api.project(caller, project, Action::Read).await?;
@@ -135,13 +136,23 @@ impl Socket {
         }
     }
 
-    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Had) -> Result<(), Problem> {
+    async fn follow(
+        &self,
+        connection: &ConnectionId,
+        topic: &Topic,
+        had: Option<Had>,
+    ) -> Result<(), Problem> {
         match self.follows.follow(connection, topic, had).await? {
             Following::Told => Ok(()),
             Following::TooMany => Err(Problem::conflict(format!(
                 "This connection follows {} things, which is as many as it may: unfollow some, follow a batch or \
                  project as a whole, or open another connection.",
                 limits::FOLLOWS
+            ))),
+            Following::TooManyJobs => Err(Problem::conflict(format!(
+                "There are more than {} jobs: follow them without `after`, from now on, and ask the API what has happened \
+                 before (GET /api/jobs/{{jobId}}/events).",
+                limits::JOBS_SO_FAR
             ))),
         }
     }

@@ -1,5 +1,7 @@
 //! A connection that stays open: asked by messages, and told what it follows.
 
+use std::collections::BTreeMap;
+
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
 use bedrock_diy_tests::{Heard, Program, Project, ScriptedServer, Served, Socket, everybody::hears_the_same};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -138,6 +140,80 @@ async fn whoever_follows_a_batch_or_a_project_hears_of_each_of_its_jobs() {
     });
 }
 
+/// What is pushed about many jobs, until it is all that happened to them: each event once, a job's in order.
+fn hear_all(socket: &mut Socket, after: u64, jobs: &[Heard]) {
+    let mut heard: BTreeMap<String, Heard> = BTreeMap::new();
+    let wanted: usize = jobs.iter().map(|job| job.events.len()).sum();
+    let mut count = 0;
+    while count < wanted - jobs.len() * usize::try_from(after).unwrap() {
+        let message = socket.pushed();
+        assert_eq!(message["type"], "events", "{message}");
+        let of_job = heard
+            .entry(message["jobId"].as_str().unwrap().to_owned())
+            .or_default();
+        for event in message["items"].as_array().unwrap() {
+            of_job.events.push(event.clone());
+            count += 1;
+        }
+    }
+    for job in jobs {
+        let id = job.events[0]["jobId"].as_str().unwrap();
+        let rest = &job.events[usize::try_from(after).unwrap()..];
+        assert_eq!(heard[id].events, rest, "{id}");
+    }
+    assert_eq!(heard.len(), jobs.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_late_to_a_batch_or_a_project_hears_what_has_happened_and_goes_on() {
+    let held = Rule::reply(Reply::text("Slowly.").latency(1_500, 1.0)).user_contains("waits");
+    let (_model, _project, served) = served(Script::default().rule(held)).await;
+    tokio::task::block_in_place(|| {
+        let ada = served.owner();
+        let submit = |batch: &str, text: &str| {
+            let article = json!({"text": text, "batch": batch});
+            let taken = ada.post("/api/projects/news/articles", &article).expect(202);
+            taken.json()["jobId"].as_str().unwrap().to_owned()
+        };
+        let mut monday = vec![
+            submit("monday", "The bridge opens."),
+            submit("monday", "It closes."),
+        ];
+        let tuesday = submit("tuesday", "It opens again.");
+        for job in monday.iter().chain([&tuesday]) {
+            let _ = stored(&served, job);
+        }
+        // One that goes on while it is begun to be followed, and one that comes later.
+        monday.push(submit("monday", "It waits."));
+        let mut sockets: Vec<_> = ["0", "2"].map(|_| served.socket()).into();
+        for (socket, after) in sockets.iter_mut().zip(["0", "2"]) {
+            let follow = json!({"type": "follow", "projectId": "news", "batch": "monday", "after": after});
+            assert_eq!(socket.ask(follow)["type"], "following");
+        }
+        let mut of_project = served.socket();
+        let follow = json!({"type": "follow", "projectId": "news", "after": "0"});
+        assert_eq!(of_project.ask(follow)["type"], "following");
+        monday.push(submit("monday", "It opens for good."));
+        let mut all: Vec<_> = monday.iter().map(|job| stored(&served, job)).collect();
+        hear_all(&mut sockets[0], 0, &all);
+        // Of the one that came later everything is heard: it is after what was asked for.
+        let late = all.last().unwrap().events.len();
+        let before_late = &all[..3];
+        let mut heard = 0;
+        let wanted: usize = before_late.iter().map(|job| job.events.len() - 2).sum();
+        while heard < wanted + late {
+            let message = sockets[1].pushed();
+            for event in message["items"].as_array().unwrap() {
+                let is_late = event["jobId"] == all[3].events[0]["jobId"];
+                assert!(is_late || event["number"].as_u64().unwrap() > 2, "{event}");
+                heard += 1;
+            }
+        }
+        all.push(stored(&served, &tuesday));
+        hear_all(&mut of_project, 0, &all);
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_cancelled_and_whoever_follows_it_hears_that() {
     let (_model, _project, served) = served(Script::default().rule(Rule::hang())).await;
@@ -181,7 +257,7 @@ async fn what_makes_no_sense_is_refused_and_the_connection_goes_on() {
                 "InvalidRequest",
             ),
             (
-                json!({"type": "follow", "projectId": "news", "after": "1"}),
+                json!({"type": "follow", "projectId": "news", "after": "-1"}),
                 400,
                 "InvalidRequest",
             ),

@@ -38,9 +38,9 @@ impl fmt::Display for ConnectionId {
 pub enum Topic {
     /// A job: each of its events, in order, and its answers while they are written.
     Job(JobId),
-    /// All jobs of a batch: their events from now on, without pieces of answers.
+    /// All jobs of a batch: their events, without pieces of answers.
     Batch(ProjectId, BatchId),
-    /// All jobs of a project: their events from now on, without pieces of answers.
+    /// All jobs of a project: their events, without pieces of answers.
     Project(ProjectId),
 }
 

@@ -9,12 +9,13 @@ use crate::{
 /// What connections that stay open follow.
 #[async_trait]
 pub trait Follows: Send + Sync {
-    /// Has a connection told what happens to a topic: of a job everything after `had`, of a batch or project everything
-    /// from now on. Replaces what it was told of the same topic before.
+    /// Has a connection told what happens to a topic: of a job everything after `had`; of a batch or project each job's
+    /// events after the number that `had` says. Where it says nothing, of a job everything, of a batch or project
+    /// everything from now on. Replaces what it was told of the same topic before.
     ///
     /// MUST tell each event of a job once and in order, and no character of an answer twice or not at all, for as long
     /// as the connection is there. MUST NOT tell of other topics later because of a connection that is slow.
-    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Had) -> Result<Following>;
+    async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Option<Had>) -> Result<Following>;
 
     /// Has a connection told no more of a topic. MUST succeed where it is told nothing of it.
     async fn unfollow(&self, connection: &ConnectionId, topic: &Topic) -> Result<()>;
@@ -27,6 +28,8 @@ pub enum Following {
     Told,
     /// It follows as much as it may: [`crate::limits::FOLLOWS`].
     TooMany,
+    /// There are too many jobs to tell what has happened to them before: [`crate::limits::JOBS_SO_FAR`].
+    TooManyJobs,
 }
 
 /// Connections that something else keeps open, and that are told things from elsewhere.

@@ -54,8 +54,10 @@ pub(crate) enum Kind {
 pub(crate) struct Follow {
     #[serde(flatten)]
     pub(crate) target: Target,
-    /// Of a job: what you have had of it, as the `position` of the last `events` says, or the number of an event.
-    /// Everything from the first event on where nothing is said.
+    /// What you have had. Of a job: the `position` of its last `events`, or the number of an event; everything from the
+    /// first event on where nothing is said. Of a batch or project of up to a thousand jobs: the number of an event, after
+    /// which each job's events are told, job by job, and then what happens; `0` tells everything. Only what happens from now
+    /// on where nothing is said.
     #[serde(default)]
     #[schema(nullable = false, max_length = 100)]
     pub(crate) after: Option<String>,
