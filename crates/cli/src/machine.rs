@@ -153,9 +153,7 @@ impl Machine {
         let close = Arc::new(CloseJob(finish.clone()));
         let (plan, finish): (Arc<dyn TaskHandler>, Arc<dyn TaskHandler>) =
             (Arc::new(Handler(plan)), Arc::new(Handler(finish)));
-        // Four times as many jobs as calls: while outputs of some go to the disk, others ask the model. A stage then
-        // waits for its turn as long as about three calls take; where that is longer than its time, it comes back.
-        let at_once = concurrency * 4;
+        let at_once = jobs_at_once(concurrency);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let engines = threads.min(ENGINES).min(at_once);
         let engine = |number| {
@@ -204,6 +202,16 @@ impl Machine {
             queue: self.delivery_queue.clone(),
         }
     }
+}
+
+/// How many jobs are worked at once: while outputs of some go to the disk, others ask the model.
+///
+/// Four for each call that may be in flight, and where those are few, eight, for the disk is as slow for few. A stage
+/// then waits for its turn at the model as long as some calls take; where that is longer than its time, it comes back.
+fn jobs_at_once(concurrency: usize) -> usize {
+    const ENOUGH: usize = 128;
+    let few = concurrency.saturating_mul(8).min(ENOUGH);
+    concurrency.saturating_mul(4).max(few)
 }
 
 /// What works the jobs of a data folder.

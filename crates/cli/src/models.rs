@@ -14,6 +14,7 @@ use bedrock_diy_core::{
     model::{ModelAnswer, ModelRequest},
     ports::{DeltaSink, Model},
 };
+use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::OnceCell};
 
 use crate::project_files::ProjectFiles;
@@ -144,18 +145,22 @@ impl Models {
 
     async fn bedrock(&self) -> &Bedrock {
         self.bedrock
-            .get_or_init(|| async { Bedrock::new(clients::bedrock(BedrockConfig::FromEnvironment).await) })
+            .get_or_init(|| made(BedrockConfig::FromEnvironment))
             .await
     }
 
     async fn demo(&self) -> Result<&Bedrock> {
         self.demo
             .get_or_try_init(|| async {
-                let server = BedrockConfig::LocalServer(self.server.url().await?);
-                Ok(Bedrock::new(clients::bedrock(server).await))
+                Ok(made(BedrockConfig::LocalServer(self.server.url().await?)).await)
             })
             .await
     }
+}
+
+/// On the heap: reading the configuration takes a state of 11 kB, which every call would carry along.
+fn made(config: BedrockConfig) -> BoxFuture<'static, Bedrock> {
+    Box::pin(async { Bedrock::new(clients::bedrock(config).await) })
 }
 
 #[async_trait]

@@ -5,6 +5,8 @@
 //! nobody else has changed the job meanwhile. So a status moves one way only, and events have no
 //! holes, whoever delivers what how often.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -36,8 +38,8 @@ pub struct Job {
     pub status: JobStatus,
     /// The number of its last event. Grows with every change.
     pub version: u64,
-    /// The article.
-    pub article: Article,
+    /// The article; shared, because jobs are copied at every change and their article hardly ever changes.
+    pub article: Arc<Article>,
     /// The hash of its pipeline revision; none where the project had none to give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
@@ -195,7 +197,7 @@ impl Job {
             lane: new.lane,
             status: JobStatus::Accepted,
             version: 0,
-            article: new.article,
+            article: Arc::new(new.article),
             pipeline: pipeline.as_ref().ok().map(|pipeline| pipeline.hash.clone()),
             stages: 0,
             stages_done: 0,
@@ -237,7 +239,7 @@ impl Job {
             job_id: self.job_id.clone(),
             project_id: self.project_id.clone(),
             batch: self.batch.clone(),
-            article: self.article.clone(),
+            article: Article::clone(&self.article),
             session_id: self.session_id.clone(),
             fresh: self.fresh,
             retry_of: self.retry_of.clone(),
@@ -256,8 +258,9 @@ impl Job {
         let mut job = self.clone();
         job.status = JobStatus::Running;
         job.started_at = Some(now);
-        job.article.text = Some(text);
-        job.article.meta = meta;
+        let article = Arc::make_mut(&mut job.article);
+        article.text = Some(text);
+        article.meta = meta;
         job.stages = pipeline.stages();
         let first = pipeline.cards.first().map(|card| card.prompt_id.clone());
         let started = Fact::JobStarted { stages: job.stages };

@@ -13,7 +13,7 @@ use std::{
 
 use bedrock_diy_core::{Code, Failure, error::Result};
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -84,10 +84,14 @@ trait Operation: Send {
 
     /// Tells the caller how it went; `committed` is how the transaction did.
     fn tell(self: Box<Self>, committed: Result<()>);
+
+    /// Where the caller waits.
+    fn runtime(&self) -> Option<&Handle>;
 }
 
 /// A write, and whom to tell.
 struct Write<T, W, F> {
+    runtime: Option<Handle>,
     /// None after it panicked.
     work: Option<W>,
     /// None before it ran.
@@ -115,7 +119,9 @@ where
     }
 
     fn tell(self: Box<Self>, committed: Result<()>) {
-        let Self { result, tell, work } = *self;
+        let Self {
+            result, tell, work, ..
+        } = *self;
         // What the caller shares with it is the caller's alone again when it hears of the end.
         drop(work);
         tell(match (result, committed) {
@@ -124,6 +130,10 @@ where
             (Some(Ok(value)), Ok(())) => Ok(value),
             (None, Ok(())) => Err(stopped()),
         });
+    }
+
+    fn runtime(&self) -> Option<&Handle> {
+        self.runtime.as_ref()
     }
 }
 
@@ -209,6 +219,7 @@ impl Database {
         tell: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Result<()> {
         let operation = Write {
+            runtime: Handle::try_current().ok(),
             work: Some(write),
             result: None,
             tell,
@@ -353,8 +364,34 @@ fn write_groups(connection: &Connection, operations: &Receiver<Box<dyn Operation
         if written.is_err() && !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
-        for operation in group.drain(..) {
-            operation.tell(written.clone());
+        tell(&mut group, &written);
+    }
+}
+
+/// Tells everybody how the transaction went. To wake who waits in another thread's runtime takes a system call,
+/// so one task there tells all who wait there: from within it takes none.
+fn tell(group: &mut Vec<Box<dyn Operation>>, written: &Result<()>) {
+    let mut together: Vec<(Handle, Vec<Box<dyn Operation>>)> = Vec::new();
+    for operation in group.drain(..) {
+        match operation.runtime() {
+            None => operation.tell(written.clone()),
+            Some(runtime) => match together.iter_mut().find(|(known, _)| known.id() == runtime.id()) {
+                Some((_, operations)) => operations.push(operation),
+                None => together.push((runtime.clone(), vec![operation])),
+            },
+        }
+    }
+    for (runtime, operations) in together {
+        let (written, is_one) = (written.clone(), operations.len() == 1);
+        let tell_each = move || {
+            for operation in operations {
+                operation.tell(written.clone());
+            }
+        };
+        if is_one {
+            tell_each();
+        } else {
+            runtime.spawn(async move { tell_each() });
         }
     }
 }

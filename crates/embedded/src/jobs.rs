@@ -265,25 +265,28 @@ impl Jobs for SqliteJobs {
         // Shared, not moved: what is made on one thread and dropped on another is slow to free.
         let writing = Arc::new((change, output));
         let (written, folders) = (Arc::clone(&writing), self.objects.folders());
-        let stale = self
+        let rows = self
             .database
             .write(move |connection| {
                 let (change, output) = &*written;
                 let Some(seq) = update(connection, change, &document)? else {
-                    return stored(connection, &change.job.job_id).map(Some);
+                    return stored(connection, &change.job.job_id).map(Rows::Stale);
                 };
-                write_along(connection, &folders, seq, change, output.as_ref())?;
-                Ok(None)
+                let folder = write_along(connection, &folders, seq, change, output.as_ref())?;
+                Ok(Rows::Written { folder })
             })
             .await?;
-        if let Some(job) = stale {
-            self.recent.keep(&job, None);
-            return Ok(Applied::Stale(job));
-        }
+        let folder = match rows {
+            Rows::Written { folder } => folder,
+            Rows::Stale(job) => {
+                self.recent.keep(&job, None);
+                return Ok(Applied::Stale(job));
+            }
+        };
         let (change, output) = Arc::unwrap_or_clone(writing);
         self.recent.keep(&change.job, change.stage);
-        if let Some((object, body)) = &output {
-            self.objects.keep_recent(object, body);
+        if let Some(((object, body), folder)) = output.as_ref().zip(folder) {
+            self.objects.keep_recent(object, body, folder);
         }
         Ok(Applied::Done(change.job, change.events))
     }
@@ -311,6 +314,14 @@ impl Jobs for SqliteJobs {
     }
 }
 
+/// What became of a change's rows.
+enum Rows {
+    /// They are there, the output in the folder of this number.
+    Written { folder: Option<i64> },
+    /// The job is not as the change expects it, but as this.
+    Stale(Job),
+}
+
 /// Writes the job as it is to be, where it stands as the change expects. Returns the job's number.
 fn update(connection: &Connection, change: &Change, document: &str) -> Result<Option<i64>> {
     let job = &change.job;
@@ -335,25 +346,25 @@ fn update(connection: &Connection, change: &Change, document: &str) -> Result<Op
     updated().map_err(|error| failure(&error))
 }
 
-/// Everything of a change but the job itself.
+/// Everything of a change but the job itself. Returns the number of the output's folder.
 fn write_along(
     connection: &Connection,
     folders: &Folders,
     seq: i64,
     change: &Change,
     output: Option<&(ObjectRef, Body)>,
-) -> Result<()> {
+) -> Result<Option<i64>> {
     insert_change(connection, seq, change)?;
-    if let Some((object, body)) = output {
-        objects::put(connection, folders, object, body)?;
-    }
+    let folder = output
+        .map(|(object, body)| objects::put(connection, folders, object, body))
+        .transpose()?;
     if let Some(entry) = &change.memo {
         memo::keep(connection, folders, entry)?;
     }
     if let Some(exchange) = &change.exchange {
         history::append(connection, exchange)?;
     }
-    Ok(())
+    Ok(folder)
 }
 
 fn insert_change(connection: &Connection, seq: i64, change: &Change) -> Result<()> {

@@ -96,8 +96,10 @@ impl SqliteObjects {
         self.folders.clone()
     }
 
-    /// Keeps a stage's output in memory, now that it is stored: the next stage reads it.
-    pub(crate) fn keep_recent(&self, object: &ObjectRef, body: &Body) {
+    /// Keeps a stage's output and its folder's number in memory, now that they are stored: the next stage reads
+    /// the one and writes into the other.
+    pub(crate) fn keep_recent(&self, object: &ObjectRef, body: &Body, folder: i64) {
+        self.folders.keep(object.bucket, split_key(&object.key).0, folder);
         if let Body::Inline(bytes) = body {
             self.recent.keep(object, Arc::clone(bytes));
         }
@@ -131,7 +133,7 @@ impl Objects for SqliteObjects {
         let body = self.body(bytes).await?;
         let (folders, stored) = (self.folders(), object.clone());
         self.database
-            .write(move |connection| put(connection, &folders, &stored, &body))
+            .write(move |connection| put(connection, &folders, &stored, &body).map(|_| ()))
             .await?;
         Ok(object)
     }
@@ -176,8 +178,13 @@ impl Objects for SqliteObjects {
     }
 }
 
-/// Writes an object's row within a transaction.
-pub(crate) fn put(connection: &Connection, folders: &Folders, object: &ObjectRef, body: &Body) -> Result<()> {
+/// Writes an object's row within a transaction, and returns its folder's number.
+pub(crate) fn put(
+    connection: &Connection,
+    folders: &Folders,
+    object: &ObjectRef,
+    body: &Body,
+) -> Result<i64> {
     let (folder, name) = split_key(&object.key);
     let folder = folders.number(connection, object.bucket, folder)?;
     let (size, bytes, file) = match body {
@@ -199,7 +206,7 @@ pub(crate) fn put(connection: &Connection, folders: &Folders, object: &ObjectRef
                 file,
             ))
         })
-        .map(|_| ())
+        .map(|_| folder)
         .map_err(|error| failure(&error))
 }
 

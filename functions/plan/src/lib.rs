@@ -76,7 +76,7 @@ impl Plan {
             text,
             meta,
             ..
-        } = &job.article;
+        } = &*job.article;
         if source.size > limit {
             return Err(Failure::new(
                 Code::ArticleTooLarge,

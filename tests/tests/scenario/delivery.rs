@@ -58,7 +58,7 @@ async fn four_thousand_drops_delivered_over_and_over_are_one_job_each() {
     let articles: BTreeSet<_> = left
         .jobs()
         .into_iter()
-        .map(|job| job.article.source.key)
+        .map(|job| job.article.source.key.clone())
         .collect();
     assert_eq!(articles.len(), DROPS);
     assert_eq!(model.calls(), DROPS as u64, "each was paid once");

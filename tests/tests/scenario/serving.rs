@@ -38,7 +38,11 @@ async fn what_lands_in_the_inbox_is_worked_once_across_restarts() {
         [(JobStatus::Succeeded, 5), (JobStatus::Failed, 1)],
         "the line that is no JSON fails alone"
     );
-    let mut names: Vec<_> = left.jobs().into_iter().map(|job| job.article.name).collect();
+    let mut names: Vec<_> = left
+        .jobs()
+        .into_iter()
+        .map(|job| job.article.name.clone())
+        .collect();
     names.sort();
     assert_eq!(
         names,

@@ -49,7 +49,7 @@ impl World for Deployed {
             let job = site.ended(&JobId::new(id).unwrap()).await;
             let (stages, events) = (site.stages(&job.job_id).await, site.events(&job.job_id).await);
             let end = End::of(&job, &stages, &events, async |object: &_| site.text(object).await).await;
-            ends.insert(job.article.name, end);
+            ends.insert(job.article.name.clone(), end);
         }
         ends
     }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bedrock_diy_core::{
     BatchId, JobId, ProjectId, PromptId, SessionId,
     article::Article,
@@ -167,7 +169,7 @@ impl From<Job> for JobSummary {
             batch: job.batch,
             lane: job.lane,
             status: job.status,
-            article: job.article.into(),
+            article: Arc::unwrap_or_clone(job.article).into(),
             stages: job.stages,
             stages_done: job.stages_done,
             session_id: job.session_id,

@@ -300,7 +300,7 @@ impl Api {
                 article,
                 previous,
                 stages,
-                meta: job.article.meta,
+                meta: job.article.meta.clone(),
                 more,
             },
         })

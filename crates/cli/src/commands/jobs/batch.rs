@@ -266,7 +266,7 @@ fn standing(job: Job) -> Result<Standing> {
     Ok(Standing {
         document: serde_json::to_value(&job).map_err(|error| cannot_print(&error))?,
         id: job.job_id,
-        name: job.article.name,
+        name: job.article.name.clone(),
         status: job.status,
         error: job
             .error
