@@ -270,7 +270,7 @@ impl Jobs for SqliteJobs {
             .write(move |connection| {
                 let (change, output) = &*written;
                 let Some(seq) = update(connection, change, &document)? else {
-                    return stored(connection, &change.job.job_id).map(Rows::Stale);
+                    return stored(connection, &change.job.job_id).map(|job| Rows::Stale(Box::new(job)));
                 };
                 let folder = write_along(connection, &folders, seq, change, output.as_ref())?;
                 Ok(Rows::Written { folder })
@@ -280,7 +280,7 @@ impl Jobs for SqliteJobs {
             Rows::Written { folder } => folder,
             Rows::Stale(job) => {
                 self.recent.keep(&job, None);
-                return Ok(Applied::Stale(job));
+                return Ok(Applied::Stale(*job));
             }
         };
         let (change, output) = Arc::unwrap_or_clone(writing);
@@ -319,7 +319,7 @@ enum Rows {
     /// They are there, the output in the folder of this number.
     Written { folder: Option<i64> },
     /// The job is not as the change expects it, but as this.
-    Stale(Job),
+    Stale(Box<Job>),
 }
 
 /// Writes the job as it is to be, where it stands as the change expects. Returns the job's number.
