@@ -447,6 +447,7 @@ mod tests {
                     "States.ALL",
                     "States.Timeout",
                     "Runtime.ExitError",
+                    "Runtime.Unknown",
                     "Sandbox.Timedout",
                 ]
                 .contains(&error.as_str())
