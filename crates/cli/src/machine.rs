@@ -206,12 +206,13 @@ impl Machine {
 
 /// How many jobs are worked at once: while outputs of some go to the disk, others ask the model.
 ///
-/// Four for each call that may be in flight, and where those are few, eight, for the disk is as slow for few. A stage
-/// then waits for its turn at the model as long as some calls take; where that is longer than its time, it comes back.
+/// Four for each call that may be in flight; where those are so many that it is the disk which is waited for, 128 at
+/// least. A stage then waits for its turn at the model as long as some calls take; where that is longer than its time, it
+/// comes back.
 fn jobs_at_once(concurrency: usize) -> usize {
-    const ENOUGH: usize = 128;
-    let few = concurrency.saturating_mul(8).min(ENOUGH);
-    concurrency.saturating_mul(4).max(few)
+    const MANY: usize = 16;
+    let least = if concurrency < MANY { 0 } else { 128 };
+    concurrency.saturating_mul(4).max(least)
 }
 
 /// What works the jobs of a data folder.
