@@ -258,7 +258,10 @@ impl Follows for Pushes {
             self.catch_up(job, &row, u64::MAX).await?;
         } else if wants_more {
             let Some(jobs) = jobs_so_far(&*self.jobs, topic).await? else {
-                self.rows.remove(topic, connection).await?;
+                // Whoever followed it from now on still does.
+                if !followed.contains(topic) {
+                    self.rows.remove(topic, connection).await?;
+                }
                 return Ok(Following::TooManyJobs);
             };
             let told = stream::iter(jobs).map(|job| async move {

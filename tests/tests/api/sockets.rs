@@ -190,6 +190,10 @@ async fn whoever_comes_late_to_a_batch_or_a_project_hears_what_has_happened_and_
             let follow = json!({"type": "follow", "projectId": "news", "batch": "monday", "after": after});
             assert_eq!(socket.ask(follow)["type"], "following");
         }
+        // What a job has not come to yet is told when it does, whatever the number.
+        let mut ahead = served.socket();
+        let follow = json!({"type": "follow", "projectId": "news", "batch": "monday", "after": "1000"});
+        assert_eq!(ahead.ask(follow)["type"], "following");
         let mut of_project = served.socket();
         let follow = json!({"type": "follow", "projectId": "news", "after": "0"});
         assert_eq!(of_project.ask(follow)["type"], "following");
@@ -207,6 +211,15 @@ async fn whoever_comes_late_to_a_batch_or_a_project_hears_what_has_happened_and_
                 let is_late = event["jobId"] == all[3].events[0]["jobId"];
                 assert!(is_late || event["number"].as_u64().unwrap() > 2, "{event}");
                 heard += 1;
+            }
+        }
+        let waits = json!(monday[2]);
+        let mut last = String::new();
+        while last != "job.succeeded" {
+            let message = ahead.pushed();
+            if message["jobId"] == waits {
+                let event = message["items"].as_array().unwrap().last().unwrap();
+                event["type"].as_str().unwrap().clone_into(&mut last);
             }
         }
         all.push(stored(&served, &tuesday));

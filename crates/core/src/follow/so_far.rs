@@ -41,23 +41,23 @@ pub async fn jobs_so_far(index: &dyn JobIndex, topic: &Topic) -> Result<Option<V
 }
 
 /// The messages that tell what has happened to a job after this event, without pieces of answers; and the number of
-/// the last event that they tell.
+/// the last event that was read for them, 0 where there was none: whatever a job has not come to yet is still to be told.
 pub async fn so_far(jobs: &dyn Jobs, job: &JobId, after: u64) -> Result<(Vec<String>, u64)> {
     let mut had = Had::up_to(after);
-    let mut messages = Vec::new();
+    let (mut messages, mut read) = (Vec::new(), 0);
     loop {
         let events = jobs.events(job, had.events(), PAGE).await?;
         let is_page = events.len() == PAGE;
-        let Some(last) = events.last().map(|last| last.number) else {
-            return Ok((messages, had.events()));
-        };
+        if let Some(last) = events.last() {
+            read = last.number;
+        }
         let told = events.into_iter().filter(|event| event.fact.is_for_the_bus());
         let shown: Vec<_> = told.map(|event| had.take(event)).collect();
         messages.extend(pushes(job, &shown));
-        had = Had::up_to(last);
         if !is_page {
-            return Ok((messages, last));
+            return Ok((messages, read));
         }
+        had = Had::up_to(read);
     }
 }
 
