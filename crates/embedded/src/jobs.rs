@@ -199,12 +199,12 @@ impl Jobs for SqliteJobs {
         let document = to_json("job", &change.job)?;
         let writing = Arc::new(change);
         let written = Arc::clone(&writing);
-        let standing = self
+        let rows = self
             .database
             .write(move |connection| {
                 let job = &written.job;
                 if let Some(open) = sessions::open_before(connection, job)? {
-                    return Ok(Some(open));
+                    return Ok(Inserted::Standing(Box::new(open)));
                 }
                 let inserted = connection
                     .prepare_cached(
@@ -223,24 +223,27 @@ impl Jobs for SqliteJobs {
                     })
                     .map_err(|error| failure(&error))?;
                 if inserted == 0 {
-                    return stored(connection, &job.job_id).map(Some);
+                    return stored(connection, &job.job_id).map(|job| Inserted::Standing(Box::new(job)));
                 }
                 let seq = connection.last_insert_rowid();
                 sessions::take_turn(connection, seq, job)?;
                 insert_change(connection, seq, &written)?;
-                Ok(None)
+                Ok(Inserted::As(seq))
             })
             .await?;
-        if let Some(job) = standing {
-            self.recent.keep(&job, None);
-            return Ok(if job.job_id == writing.job.job_id {
-                Accepted::Already(job)
-            } else {
-                Accepted::SessionBusy(job)
-            });
-        }
+        let seq = match rows {
+            Inserted::As(seq) => seq,
+            Inserted::Standing(job) => {
+                self.recent.keep_read(&job);
+                return Ok(if job.job_id == writing.job.job_id {
+                    Accepted::Already(*job)
+                } else {
+                    Accepted::SessionBusy(*job)
+                });
+            }
+        };
         let Change { job, events, .. } = Arc::unwrap_or_clone(writing);
-        self.recent.keep(&job, None);
+        self.recent.keep_written(&job, seq, None);
         Ok(Accepted::New(job, events))
     }
 
@@ -265,26 +268,27 @@ impl Jobs for SqliteJobs {
         // Shared, not moved: what is made on one thread and dropped on another is slow to free.
         let writing = Arc::new((change, output));
         let (written, folders) = (Arc::clone(&writing), self.objects.folders());
+        let known = self.recent.seq(&writing.0.job.job_id);
         let rows = self
             .database
             .write(move |connection| {
                 let (change, output) = &*written;
-                let Some(seq) = update(connection, change, &document)? else {
+                let Some(seq) = update(connection, known, change, &document)? else {
                     return stored(connection, &change.job.job_id).map(|job| Rows::Stale(Box::new(job)));
                 };
                 let folder = write_along(connection, &folders, seq, change, output.as_ref())?;
-                Ok(Rows::Written { folder })
+                Ok(Rows::Written { seq, folder })
             })
             .await?;
-        let folder = match rows {
-            Rows::Written { folder } => folder,
+        let (seq, folder) = match rows {
+            Rows::Written { seq, folder } => (seq, folder),
             Rows::Stale(job) => {
-                self.recent.keep(&job, None);
+                self.recent.keep_read(&job);
                 return Ok(Applied::Stale(*job));
             }
         };
         let (change, output) = Arc::unwrap_or_clone(writing);
-        self.recent.keep(&change.job, change.stage);
+        self.recent.keep_written(&change.job, seq, change.stage);
         if let Some(((object, body), folder)) = output.as_ref().zip(folder) {
             self.objects.keep_recent(object, body, folder);
         }
@@ -314,22 +318,38 @@ impl Jobs for SqliteJobs {
     }
 }
 
+/// What became of a job that is new.
+enum Inserted {
+    /// It is in this row.
+    As(i64),
+    /// This one stands there, or in its way.
+    Standing(Box<Job>),
+}
+
 /// What became of a change's rows.
 enum Rows {
-    /// They are there, the output in the folder of this number.
-    Written { folder: Option<i64> },
+    /// They are there: the job in this row, the output in the folder of this number.
+    Written { seq: i64, folder: Option<i64> },
     /// The job is not as the change expects it, but as this.
     Stale(Box<Job>),
 }
 
-/// Writes the job as it is to be, where it stands as the change expects. Returns the job's number.
-fn update(connection: &Connection, change: &Change, document: &str) -> Result<Option<i64>> {
+/// Writes the job as it is to be, where it stands as the change expects. Returns its row, which may be known.
+fn update(
+    connection: &Connection,
+    known: Option<i64>,
+    change: &Change,
+    document: &str,
+) -> Result<Option<i64>> {
     let job = &change.job;
-    let updated = || {
-        let seq: Option<i64> = connection
+    let find = || {
+        connection
             .prepare_cached("SELECT seq FROM jobs WHERE job_id = ?1")?
             .query_row([job.job_id.as_str()], |row| row.get(0))
-            .optional()?;
+            .optional()
+    };
+    let updated = || {
+        let seq: Option<i64> = if known.is_some() { known } else { find()? };
         let updated = connection
             .prepare_cached(
                 "UPDATE jobs SET status = ?1, version = ?2, document = ?3 WHERE seq = ?4 AND version = ?5",

@@ -33,6 +33,8 @@ pub(crate) struct RecentJobs(Arc<Mutex<LruCache<JobId, Written>>>);
 struct Written {
     at: Instant,
     job: Job,
+    /// Its row, which never changes; none where it is not known.
+    seq: Option<i64>,
     /// Its finished stages; some are missing where others than this process wrote them.
     stages: Arc<Vec<StageRecord>>,
 }
@@ -114,14 +116,30 @@ impl RecentJobs {
         })
     }
 
-    /// Keeps a job as it stands now, with the stage that it has just finished.
-    pub(crate) fn keep(&self, job: &Job, stage: Option<StageRecord>) {
+    /// A job's row.
+    pub(crate) fn seq(&self, job: &JobId) -> Option<i64> {
+        self.lock().get(job).and_then(|written| written.seq)
+    }
+
+    /// Keeps a job as it was written into its row, with the stage that it has just finished.
+    pub(crate) fn keep_written(&self, job: &Job, seq: i64, stage: Option<StageRecord>) {
+        self.keep(job, Some(seq), stage);
+    }
+
+    /// Keeps a job as it was read.
+    pub(crate) fn keep_read(&self, job: &Job) {
+        self.keep(job, None, None);
+    }
+
+    fn keep(&self, job: &Job, seq: Option<i64>, stage: Option<StageRecord>) {
         let mut jobs = self.lock();
         let kept = jobs.get_or_insert_mut_ref(&job.job_id, || Written {
             at: Instant::now(),
             job: job.clone(),
+            seq,
             stages: Arc::default(),
         });
+        kept.seq = kept.seq.or(seq);
         // Of two writes, the later one may be told of first.
         if kept.job.version < job.version {
             kept.at = Instant::now();
@@ -135,7 +153,7 @@ impl RecentJobs {
     /// Keeps what was read of a job that has ended.
     pub(crate) fn keep_ended(&self, job: &Job) {
         if job.status.is_terminal() {
-            self.keep(job, None);
+            self.keep_read(job);
         }
     }
 
