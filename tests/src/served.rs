@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -133,6 +133,15 @@ impl Served {
         let removed = self.program.run(["tokens", "remove", name]);
         assert_eq!(removed.code, Some(0), "{}", removed.stderr);
         self.somebody(name, role)
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.process.id().to_string())
+            .status();
+        assert!(sent.is_ok_and(|sent| sent.success()), "it is not there any more");
     }
 
     /// Where connections that stay open are opened.

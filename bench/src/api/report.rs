@@ -11,7 +11,7 @@ use crate::{
     model_server::ModelServer,
     requests::Requests,
     servers::Asker,
-    servers::{Cores, Server},
+    servers::{CALLS, Cores, Server},
     work::Work,
 };
 
@@ -41,7 +41,7 @@ pub(crate) async fn all(programs: &Path, cores: Cores, short: bool) -> Outcome {
     let work = Work::new(0, CARDS)?;
     let quick = ModelServer::start(programs, 0)?;
     let slow = ModelServer::start(programs, MODEL_MS)?;
-    let ours = Server::ours(cores, programs, &quick.endpoint, &work)?;
+    let ours = Server::ours(cores, programs, &quick.endpoint, &work, CALLS)?;
     let finished = finish(&ours.asker, jobs).await?;
     let floor = Server::floor(cores, finished.job_bytes, finished.accepted_bytes)?;
 
@@ -75,7 +75,7 @@ pub(crate) async fn all(programs: &Path, cores: Cores, short: bool) -> Outcome {
         }
         for (of, model) in measured[kinds.len()..].iter_mut().zip([&quick, &slow]) {
             // Its jobs are worked meanwhile, and what is left of them goes with it.
-            let server = Server::ours(cores, programs, &model.endpoint, &work)?;
+            let server = Server::ours(cores, programs, &model.endpoint, &work, CALLS)?;
             let requests = server
                 .asker
                 .post("/api/projects/bench/articles", "submitted", &text);

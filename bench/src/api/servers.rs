@@ -56,6 +56,9 @@ impl Cores {
     }
 }
 
+/// Model calls in flight where nothing else is said: as many as `serve` has by itself.
+pub(crate) const CALLS: usize = 8;
+
 /// A server that answers; ended when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -63,8 +66,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `bedrock-diy serve` over a new data folder, asking the model at this address.
-    pub(crate) fn ours(cores: Cores, programs: &Path, model: &str, work: &Work) -> Outcome<Self> {
+    /// `bedrock-diy serve` over a new data folder, asking the model at this address for so many answers at once.
+    pub(crate) fn ours(
+        cores: Cores,
+        programs: &Path,
+        model: &str,
+        work: &Work,
+        calls: usize,
+    ) -> Outcome<Self> {
         let data = work.place();
         let mut command = cores.first(&programs.join("bedrock-diy"));
         command
@@ -77,6 +86,7 @@ impl Server {
             .arg(work.project())
             .arg("--data")
             .arg(&data)
+            .arg(format!("--concurrency={calls}"))
             .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", model)
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "bench")

@@ -13,7 +13,7 @@ use crate::{
     Outcome, clock,
     follower::{Follower, delays, numbered},
     model::{Timed, now},
-    servers::{Cores, Server},
+    servers::{CALLS, Cores, Server},
     work::Work,
 };
 
@@ -35,9 +35,10 @@ async fn served(
     cores: Cores,
     work: &Work,
     model: Timed,
+    calls: usize,
 ) -> Outcome<(ModelServer<Arc<Timed>>, Server)> {
     let model = ModelServer::start_with(Arc::new(model), Settings::lean()).await?;
-    let server = Server::ours(cores, programs, &model.url(), work)?;
+    let server = Server::ours(cores, programs, &model.url(), work, calls)?;
     Ok((model, server))
 }
 
@@ -49,7 +50,7 @@ async fn first_tokens(programs: &Path, cores: Cores, followers: usize, jobs: usi
         pieces: 40,
         between: Duration::from_millis(20),
     };
-    let (_model, server) = served(programs, cores, &work, model).await?;
+    let (_model, server) = served(programs, cores, &work, model, CALLS).await?;
     let (mut first, mut all) = (Vec::new(), Vec::new());
     for number in 0..jobs {
         let mut submitter = Follower::open(&server.asker).await?;
@@ -85,7 +86,7 @@ async fn idle(programs: &Path, cores: Cores, followers: usize) -> Outcome {
         pieces: 0,
         between: Duration::ZERO,
     };
-    let (_model, server) = served(programs, cores, &work, model).await?;
+    let (_model, server) = served(programs, cores, &work, model, CALLS).await?;
     let mut submitter = Follower::open(&server.asker).await?;
     let job = submitter.submit("An article.", false).await?;
     let before = clock::memory(server.process())?;
@@ -108,7 +109,7 @@ async fn idle(programs: &Path, cores: Cores, followers: usize) -> Outcome {
     Ok(())
 }
 
-/// So many jobs at once, each with a follower of its own.
+/// So many jobs at once, each with a follower of its own, and the model asked for all of them at once.
 async fn many(programs: &Path, cores: Cores, jobs: usize) -> Outcome {
     let work = Work::new(0, 3)?;
     let model = Timed {
@@ -116,21 +117,17 @@ async fn many(programs: &Path, cores: Cores, jobs: usize) -> Outcome {
         pieces: 10,
         between: Duration::from_millis(20),
     };
-    let (_model, server) = served(programs, cores, &work, model).await?;
+    let (_model, server) = served(programs, cores, &work, model, jobs).await?;
     let began = (now(), wall()?);
-    let followed = (0..jobs).map(|number| {
+    let told = (0..jobs).map(|number| {
         let server = &server;
         async move {
             let mut follower = Follower::open(&server.asker).await?;
             let job = follower.submit(&format!("Article {number}."), false).await?;
             follower.follow(&job).await?;
-            Outcome::Ok(follower)
+            Outcome::Ok((follower.since, follower.listen().await?))
         }
     });
-    let followed = try_join_all(followed).await?;
-    let told = followed
-        .into_iter()
-        .map(|mut follower| async move { Outcome::Ok((follower.since, follower.listen().await?)) });
     let (mut late, mut events) = (Vec::new(), 0);
     for (since, told) in try_join_all(told).await? {
         let numbered = numbered(&told, since, began)?;

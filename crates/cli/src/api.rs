@@ -25,7 +25,11 @@ use bedrock_diy_core::{
 };
 use bedrock_diy_embedded::{FileSecrets, LocalUploads, SqliteHistory, SqliteHooks};
 use bedrock_diy_identity::{Algorithm, Oidc, OidcConfig, TokenFile};
-use tokio::{net::TcpListener, sync::watch, time};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    time,
+};
 
 use crate::{
     arguments::{Listening, TokenAlgorithm},
@@ -35,6 +39,11 @@ use crate::{
 
 /// How long requests that have begun have to come to their end, when the program is stopped.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Connections that may wait to be accepted: after a restart whoever followed comes back at once, and what is more
+/// is tried again a second later. Linux has at most `net.core.somaxconn` of them wait, which is 4,096 where nobody
+/// changed it (listen(2)).
+const WAITING: u32 = 4_096;
 
 /// An API that listens, and has answered nobody yet.
 pub(crate) struct Listener {
@@ -46,7 +55,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Listens where the arguments say. Fails where others could ask and nobody said who they may be.
-    pub(crate) async fn bind(
+    pub(crate) fn bind(
         machine: &Machine,
         model: Arc<dyn Model>,
         sender: Arc<dyn Sender>,
@@ -74,7 +83,7 @@ impl Listener {
                 format!("the API can't listen at {wanted}: {error}; choose another address with --listen"),
             )
         };
-        let listener = TcpListener::bind(wanted).await.map_err(taken)?;
+        let listener = listen(wanted).map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;
         Ok(Self {
             socket: listener,
@@ -108,6 +117,20 @@ impl Listener {
         }
         .map_err(|error| Failure::new(Code::StorageUnavailable, format!("the API ended early: {error}")))
     }
+}
+
+/// As `TcpListener::bind`, which has 128 connections wait.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    // On Windows it would let two programs listen at one address.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// Resolves some seconds after `stop` has said true.

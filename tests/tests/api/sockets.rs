@@ -1,6 +1,6 @@
 //! A connection that stays open: asked by messages, and told what it follows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io, net::TcpStream, time::Duration};
 
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
 use bedrock_diy_tests::{Heard, Program, Project, ScriptedServer, Served, Socket, everybody::hears_the_same};
@@ -396,5 +396,21 @@ async fn whoever_takes_nothing_keeps_nobody_waiting() {
             let late = stored(&served, job);
             assert_eq!(late.types().last(), Some(&"job.succeeded"));
         }
+    });
+}
+
+/// After a restart whoever followed comes back at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_comes_while_the_server_is_busy_waits_to_be_let_in() {
+    let (_model, _project, served) = served(Script::default()).await;
+    tokio::task::block_in_place(|| {
+        let address = served.url().trim_start_matches("http://").parse().unwrap();
+        served.signal("STOP");
+        let crowd = (0..400)
+            .map(|_| TcpStream::connect_timeout(&address, Duration::from_secs(10)))
+            .collect::<io::Result<Vec<_>>>();
+        served.signal("CONT");
+        assert_eq!(crowd.unwrap().len(), 400);
+        let _ = served.owner().get("/api/projects/news").expect(200);
     });
 }

@@ -67,16 +67,13 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
     let api = if arguments.until_idle {
         None
     } else {
-        Some(
-            Listener::bind(
-                &machine,
-                Arc::new(models.for_another_thread()),
-                sender.clone(),
-                &arguments.listening,
-                &choice.default_model,
-            )
-            .await?,
-        )
+        Some(Listener::bind(
+            &machine,
+            Arc::new(models.for_another_thread()),
+            sender.clone(),
+            &arguments.listening,
+            &choice.default_model,
+        )?)
     };
     if let Some(api) = &api {
         say(format_args!(
