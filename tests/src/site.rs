@@ -8,6 +8,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::config::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::QueueAttributeName;
 use bedrock_diy::{project_files::ProjectFiles, push::push};
 use bedrock_diy_aws::{
@@ -329,6 +330,30 @@ impl Site {
         let machine = self.stack.output("ArticleStateMachineArn").unwrap();
         let executions = StepFunctions::new(self.services.sfn.clone(), machine);
         executions.stop(job).await.unwrap();
+    }
+
+    /// What the job's execution did, as Step Functions names it, once the execution has ended: a moment later
+    /// than its job.
+    pub async fn executed(&self, job: &JobId) -> Vec<String> {
+        let machine = self.stack.output("ArticleStateMachineArn").unwrap();
+        let execution = format!("{}:{job}", machine.replacen(":stateMachine:", ":execution:", 1));
+        let began = Instant::now();
+        loop {
+            let describe = self.services.sfn.describe_execution().execution_arn(&execution);
+            let status = describe.send().await.unwrap().status;
+            if status != ExecutionStatus::Running {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "the execution of {job} has not ended");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let history = self.services.sfn.get_execution_history().execution_arn(execution);
+        let mut events = history.into_paginator().items().send();
+        let mut kinds = Vec::new();
+        while let Some(event) = events.next().await {
+            kinds.push(event.unwrap().r#type.as_str().to_owned());
+        }
+        kinds
     }
 
     /// How often the project's model was asked, whatever came of it.

@@ -244,17 +244,10 @@ impl Functions {
     async fn executed(&self, text: &str) -> (u64, u64) {
         let (job, _) = self.site.drop("article.txt", text.as_bytes()).await;
         assert_eq!(self.site.ended(&job).await.status, JobStatus::Succeeded);
-        let machine = self.site.stack.output("ArticleStateMachineArn").unwrap();
-        let execution = machine.replacen(":stateMachine:", ":execution:", 1);
-        let history = self.site.services.sfn.get_execution_history();
-        let history = history.execution_arn(format!("{execution}:{job}"));
-        let mut pages = history.into_paginator().items().send();
-        let (mut states, mut invocations) = (0, 0);
-        while let Some(event) = pages.next().await {
-            let kind = event.unwrap().r#type.as_str().to_owned();
-            states += u64::from(kind.ends_with("StateEntered"));
-            invocations += u64::from(kind == "LambdaFunctionScheduled" || kind == "TaskScheduled");
-        }
+        let events = self.site.executed(&job).await;
+        let count = |is: fn(&str) -> bool| events.iter().filter(|kind| is(kind)).count() as u64;
+        let states = count(|kind| kind.ends_with("StateEntered"));
+        let invocations = count(|kind| matches!(kind, "LambdaFunctionScheduled" | "TaskScheduled"));
         (states, invocations)
     }
 
