@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,18 +22,17 @@ use axum::{
 };
 use bedrock_diy_api::{Api, Log, MESSAGE_BYTES, Ports, Socket};
 use bedrock_diy_core::{
-    BatchId, JobId, ProjectId,
+    JobId,
     access::{Caller, Refused},
     bearer,
     error::Result,
-    event::{Event, Fact},
     follow::{ConnectionId, Had, Topic, jobs_so_far, pushes, so_far},
     limits,
     ports::{Following, Follows, Identity, Jobs},
 };
-use bedrock_diy_embedded::EmbeddedBus;
+use bedrock_diy_embedded::{EmbeddedBus, Tail};
 use tokio::{
-    sync::{broadcast, mpsc},
+    sync::mpsc,
     task::AbortHandle,
     time::{Instant, interval, sleep, timeout},
 };
@@ -66,15 +66,8 @@ pub(crate) struct Sockets {
 }
 
 struct Connection {
-    outbox: mpsc::Sender<Out>,
+    outbox: mpsc::Sender<String>,
     followed: HashMap<Topic, AbortHandle>,
-}
-
-/// What goes out over a connection.
-enum Out {
-    Message(String),
-    /// The client has missed something: it has to come again.
-    Missed,
 }
 
 /// What a request for a connection goes by.
@@ -193,10 +186,9 @@ async fn attend(door: Door, caller: Caller, mut socket: WebSocket) {
                 }
             }
             message = out.recv() => match message {
-                Some(Out::Message(text)) => if !send(&mut socket, Message::text(text)).await {
+                Some(text) => if !send(&mut socket, Message::text(text)).await {
                     break None;
                 },
-                Some(Out::Missed) => break Some((close_code::AGAIN, "you were too slow: come again")),
                 None => break Some((close_code::AWAY, "the server is being stopped: come again")),
             },
             now = pings.tick() => {
@@ -229,19 +221,28 @@ async fn send(socket: &mut WebSocket, message: Message) -> bool {
 #[async_trait]
 impl Follows for Sockets {
     async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Option<Had>) -> Result<Following> {
-        // Before it is looked what has happened: what happens after that is heard of.
-        let events = self.bus.follow_events();
-        let so_far = match (topic, &had) {
-            (Topic::Job(_), _) | (_, None) => Vec::new(),
-            (topic, Some(_)) => match jobs_so_far(&*self.ports.job_index, topic).await? {
-                Some(jobs) => jobs,
-                None => return Ok(Following::TooManyJobs),
-            },
+        let Some(outbox) = self.open().get(connection).map(|open| open.outbox.clone()) else {
+            // It is gone: there is nobody to be told.
+            return Ok(Following::Told);
         };
-        let had = had.unwrap_or_else(|| Had::up_to(0));
+        let telling: Pin<Box<dyn Future<Output = ()> + Send>> = if let Topic::Job(job) = topic {
+            let log = Log::of(&self.ports, job.clone(), had.unwrap_or_else(|| Had::up_to(0)));
+            Box::pin(tell_of_job(log, job.clone(), outbox))
+        } else {
+            // Before it is looked what has happened: what happens after that is heard of.
+            let tail = self.bus.tail(topic)?;
+            let (jobs, after) = match had {
+                None => (Vec::new(), 0),
+                Some(had) => match jobs_so_far(&*self.ports.job_index, topic).await? {
+                    Some(jobs) => (jobs, had.events()),
+                    None => return Ok(Following::TooManyJobs),
+                },
+            };
+            let store = Arc::clone(&self.ports.jobs);
+            Box::pin(tell_of_jobs(jobs, after, tail, store, outbox))
+        };
         let mut open = self.open();
         let Some(connection) = open.get_mut(connection) else {
-            // It is gone: there is nobody to be told.
             return Ok(Following::Told);
         };
         if !connection.followed.contains_key(topic) {
@@ -250,22 +251,8 @@ impl Follows for Sockets {
                 return Ok(Following::TooMany);
             }
         }
-        let outbox = connection.outbox.clone();
-        let task = match topic {
-            Topic::Job(job) => {
-                let log = Log::of(&self.ports, job.clone(), had);
-                tokio::spawn(tell_of_job(log, job.clone(), outbox))
-            }
-            Topic::Batch(project, batch) => {
-                let of = Of::new(&self.ports, project, Some(batch));
-                tokio::spawn(tell_of_jobs(so_far, had.events(), events, of, outbox))
-            }
-            Topic::Project(project) => {
-                let of = Of::new(&self.ports, project, None);
-                tokio::spawn(tell_of_jobs(so_far, had.events(), events, of, outbox))
-            }
-        };
-        if let Some(before) = connection.followed.insert(topic.clone(), task.abort_handle()) {
+        let task = tokio::spawn(telling).abort_handle();
+        if let Some(before) = connection.followed.insert(topic.clone(), task) {
             before.abort();
         }
         Ok(Following::Told)
@@ -284,21 +271,13 @@ impl Follows for Sockets {
 }
 
 /// Tells what happens to a job, until it has ended or nobody is there any more.
-async fn tell_of_job(mut log: Log, job: JobId, outbox: mpsc::Sender<Out>) {
+async fn tell_of_job(mut log: Log, job: JobId, outbox: mpsc::Sender<String>) {
     while !log.has_ended() {
-        let far = Instant::now() + LONGEST;
-        let shown = match log.next_shown(far).await {
-            Ok(shown) => shown,
-            Err(failure) => {
-                tracing::warn!(job_id = %job, error = %failure, "what happened to a job can't be told yet");
-                sleep(PAUSE).await;
-                continue;
-            }
+        let Some(shown) = or_pause(log.next_shown(Instant::now() + LONGEST).await).await else {
+            continue;
         };
-        for message in pushes(&job, &shown) {
-            if outbox.send(Out::Message(message)).await.is_err() {
-                return;
-            }
+        if !tell(&outbox, pushes(&job, &shown)).await {
+            return;
         }
     }
 }
@@ -307,102 +286,57 @@ async fn tell_of_job(mut log: Log, job: JobId, outbox: mpsc::Sender<Out>) {
 async fn tell_of_jobs(
     jobs: Vec<JobId>,
     after: u64,
-    mut events: broadcast::Receiver<Arc<Event>>,
-    mut of: Of,
-    outbox: mpsc::Sender<Out>,
+    mut tail: Tail,
+    store: Arc<dyn Jobs>,
+    outbox: mpsc::Sender<String>,
 ) {
     let mut told = HashMap::new();
     for job in jobs {
-        let (messages, number) = of.so_far(&job, after).await;
-        for message in messages {
-            if outbox.send(Out::Message(message)).await.is_err() {
-                return;
+        let (messages, number) = loop {
+            if let Some(found) = or_pause(so_far(&*store, &job, after).await).await {
+                break found;
             }
+        };
+        if !tell(&outbox, messages).await {
+            return;
         }
         told.insert(job, number);
     }
     loop {
-        let out = match events.recv().await {
-            Ok(event) if told.get(&event.job_id).is_some_and(|told| event.number <= *told) => continue,
-            Ok(event) if of.is_one(&event).await => {
-                let mut had = Had::up_to(event.number - 1);
-                let shown = had.take(Event::clone(&event));
-                pushes(&event.job_id, &[shown])
-            }
-            Ok(_) => continue,
-            Err(broadcast::error::RecvError::Lagged(_)) => {
-                // Nobody is told less without knowing it.
-                let _ = outbox.send(Out::Missed).await;
-                return;
-            }
-            Err(broadcast::error::RecvError::Closed) => return,
+        let Some(mut events) = or_pause(tail.next().await).await else {
+            continue;
         };
-        for message in out {
-            if outbox.send(Out::Message(message)).await.is_err() {
+        events.retain(|event| told.get(&event.job_id).is_none_or(|told| event.number > *told));
+        for of_job in events.chunk_by(|event, next| event.job_id == next.job_id) {
+            let shown = of_job.iter().cloned();
+            let shown: Vec<_> = shown
+                .map(|event| Had::up_to(event.number - 1).take(event))
+                .collect();
+            if !tell(&outbox, pushes(&of_job[0].job_id, &shown)).await {
                 return;
             }
         }
     }
 }
 
-/// Which jobs are meant.
-struct Of {
-    project: ProjectId,
-    batch: Option<BatchId>,
-    /// Of jobs that run, whether they are of the batch.
-    known: HashMap<JobId, bool>,
-    jobs: Arc<dyn Jobs>,
-}
-
-impl Of {
-    fn new(ports: &Ports, project: &ProjectId, batch: Option<&BatchId>) -> Self {
-        Self {
-            project: project.clone(),
-            batch: batch.cloned(),
-            known: HashMap::new(),
-            jobs: Arc::clone(&ports.jobs),
-        }
-    }
-
-    /// What has happened to a job after this number of an event, as messages, and the number of the last event.
-    async fn so_far(&self, job: &JobId, after: u64) -> (Vec<String>, u64) {
-        loop {
-            match so_far(&*self.jobs, job, after).await {
-                Ok(so_far) => return so_far,
-                Err(failure) => {
-                    tracing::warn!(job_id = %job, error = %failure, "what happened to a job can't be told yet");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn is_one(&mut self, event: &Event) -> bool {
-        if event.project_id != self.project || !event.fact.is_for_the_bus() {
+/// Whether there is somebody who may take the messages.
+async fn tell(outbox: &mpsc::Sender<String>, messages: Vec<String>) -> bool {
+    for message in messages {
+        if outbox.send(message).await.is_err() {
             return false;
         }
-        let Some(batch) = &self.batch else { return true };
-        let known = match &event.fact {
-            Fact::JobAccepted { batch: its, .. } => Some(its == batch),
-            _ => self.known.get(&event.job_id).copied(),
-        };
-        let is_one = match known {
-            Some(known) => known,
-            None => loop {
-                match self.jobs.read(&event.job_id).await {
-                    Ok(job) => break job.is_some_and(|job| job.batch == *batch),
-                    Err(failure) => {
-                        tracing::warn!(job_id = %event.job_id, error = %failure, "what happened to a job can't be told yet");
-                        sleep(PAUSE).await;
-                    }
-                }
-            },
-        };
-        if event.fact.is_last() {
-            self.known.remove(&event.job_id);
-        } else {
-            self.known.insert(event.job_id.clone(), is_one);
+    }
+    true
+}
+
+/// What was read; nothing, after a pause, where storage is away: it is to be read again.
+async fn or_pause<T>(read: Result<T>) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(failure) => {
+            tracing::warn!(error = %failure, "what happened can't be told yet");
+            sleep(PAUSE).await;
+            None
         }
-        is_one
     }
 }

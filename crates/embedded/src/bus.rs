@@ -5,6 +5,7 @@ use bedrock_diy_core::{
     JobId,
     error::Result,
     event::{Event, Unstored, Written},
+    follow::Topic,
     ports::{Bus, Followers, Watch, Watches},
     time::Timestamp,
     webhook::WebhookDisabled,
@@ -15,14 +16,16 @@ use tokio::sync::{Notify, broadcast};
 use crate::{
     database::{Database, failure, to_json},
     queue,
+    tail::Tail,
     watches::Watched,
 };
 
 /// The bus of one machine.
 ///
 /// A *subscription* is a queue that every event is put into by the transaction that stores the event: no
-/// crash comes between, and any process may store it. A *follower* looks on live in this process, and
-/// loses what it is too slow for. A *watch* hears that there is something new of one job.
+/// crash comes between, and any process may store it. A *tail* reads what is stored of a topic, at
+/// its own pace. A *follower* looks on live in this process, and loses what it is too slow for. A *watch* hears
+/// that there is something new of one job.
 #[derive(Debug, Clone)]
 pub struct EmbeddedBus {
     database: Database,
@@ -81,7 +84,12 @@ impl EmbeddedBus {
         self.delivered.notified().await;
     }
 
-    /// Looks on at stored events, live.
+    /// Everything that happens to a topic's jobs from now on, but pieces of answers.
+    pub fn tail(&self, topic: &Topic) -> Result<Tail> {
+        Tail::new(self.database.clone(), Arc::clone(&self.delivered), topic.clone())
+    }
+
+    /// Looks on at events that this process stores, live.
     #[must_use]
     pub fn follow_events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.subscribe()

@@ -204,7 +204,7 @@ impl Jobs for SqliteJobs {
             .write(move |connection| {
                 let job = &written.job;
                 if let Some(open) = sessions::open_before(connection, job)? {
-                    return Ok(Inserted::Standing(Box::new(open)));
+                    return Ok(Rows::Standing(Box::new(open)));
                 }
                 let inserted = connection
                     .prepare_cached(
@@ -223,17 +223,17 @@ impl Jobs for SqliteJobs {
                     })
                     .map_err(|error| failure(&error))?;
                 if inserted == 0 {
-                    return stored(connection, &job.job_id).map(|job| Inserted::Standing(Box::new(job)));
+                    return stored(connection, &job.job_id).map(|job| Rows::Standing(Box::new(job)));
                 }
                 let seq = connection.last_insert_rowid();
                 sessions::take_turn(connection, seq, job)?;
                 insert_change(connection, seq, &written)?;
-                Ok(Inserted::As(seq))
+                Ok(Rows::Written { seq, folder: None })
             })
             .await?;
         let seq = match rows {
-            Inserted::As(seq) => seq,
-            Inserted::Standing(job) => {
+            Rows::Written { seq, .. } => seq,
+            Rows::Standing(job) => {
                 self.recent.keep_read(&job);
                 return Ok(if job.job_id == writing.job.job_id {
                     Accepted::Already(*job)
@@ -274,7 +274,7 @@ impl Jobs for SqliteJobs {
             .write(move |connection| {
                 let (change, output) = &*written;
                 let Some(seq) = update(connection, known, change, &document)? else {
-                    return stored(connection, &change.job.job_id).map(|job| Rows::Stale(Box::new(job)));
+                    return stored(connection, &change.job.job_id).map(|job| Rows::Standing(Box::new(job)));
                 };
                 let folder = write_along(connection, &folders, seq, change, output.as_ref())?;
                 Ok(Rows::Written { seq, folder })
@@ -282,7 +282,7 @@ impl Jobs for SqliteJobs {
             .await?;
         let (seq, folder) = match rows {
             Rows::Written { seq, folder } => (seq, folder),
-            Rows::Stale(job) => {
+            Rows::Standing(job) => {
                 self.recent.keep_read(&job);
                 return Ok(Applied::Stale(*job));
             }
@@ -318,20 +318,12 @@ impl Jobs for SqliteJobs {
     }
 }
 
-/// What became of a job that is new.
-enum Inserted {
-    /// It is in this row.
-    As(i64),
-    /// This one stands there, or in its way.
-    Standing(Box<Job>),
-}
-
 /// What became of a change's rows.
 enum Rows {
     /// They are there: the job in this row, the output in the folder of this number.
     Written { seq: i64, folder: Option<i64> },
-    /// The job is not as the change expects it, but as this.
-    Stale(Box<Job>),
+    /// They are not: the job stands as this already, or this one stands in its way.
+    Standing(Box<Job>),
 }
 
 /// Writes the job as it is to be, where it stands as the change expects. Returns its row, which may be known.

@@ -1,6 +1,8 @@
 //! A connection that stays open: asked by messages, and told what it follows.
 
-use std::{collections::BTreeMap, io, net::TcpStream, time::Duration};
+mod many;
+
+use std::{io, net::TcpStream, time::Duration};
 
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
 use bedrock_diy_tests::{Heard, Program, Project, ScriptedServer, Served, Socket, everybody::hears_the_same};
@@ -94,137 +96,6 @@ async fn wherever_a_connection_is_cut_the_next_goes_on() {
         assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
     });
     assert_eq!(model.calls(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_follows_a_batch_or_a_project_hears_of_each_of_its_jobs() {
-    let (_model, _project, served) = served(Script::default()).await;
-    tokio::task::block_in_place(|| {
-        let (mut of_batch, mut of_project) = (served.socket(), served.socket());
-        let follow = json!({"type": "follow", "projectId": "news", "batch": "monday"});
-        assert_eq!(
-            of_batch.ask(follow),
-            json!({"requestId": "r1", "type": "following", "projectId": "news", "batch": "monday"})
-        );
-        assert_eq!(
-            of_project.ask(json!({"type": "follow", "projectId": "news"})),
-            json!({"requestId": "r1", "type": "following", "projectId": "news"})
-        );
-        let ada = served.owner();
-        for batch in ["monday", "tuesday", "monday"] {
-            let article = json!({"text": "The bridge opens.", "batch": batch});
-            let taken = ada.post("/api/projects/news/articles", &article).expect(202);
-            let job = taken.json()["jobId"].as_str().unwrap().to_owned();
-            let mut followers = vec![&mut of_project];
-            if batch == "monday" {
-                followers.push(&mut of_batch);
-            }
-            let late = stored(&served, &job);
-            for follower in followers {
-                let mut heard = Heard::default();
-                follower.hear(&mut heard, usize::MAX);
-                assert_eq!(heard.events, late.events);
-            }
-        }
-        assert_eq!(
-            of_project.ask(json!({"type": "unfollow", "projectId": "news"}))["type"],
-            "unfollowed"
-        );
-        let last = ada
-            .post("/api/projects/news/articles", &json!({"text": "It closes."}))
-            .expect(202);
-        let _ = ada.ended(&last.header("location").unwrap());
-        // Nothing came before the reply to what is asked after the job has ended.
-        assert_eq!(of_project.ask(json!({"type": "ping"}))["type"], "pong");
-        assert_eq!(of_project.kept(), 0);
-    });
-}
-
-/// What is pushed about many jobs, until it is all that happened to them: each event once, a job's in order.
-fn hear_all(socket: &mut Socket, after: u64, jobs: &[Heard]) {
-    let mut heard: BTreeMap<String, Heard> = BTreeMap::new();
-    let wanted: usize = jobs.iter().map(|job| job.events.len()).sum();
-    let mut count = 0;
-    while count < wanted - jobs.len() * usize::try_from(after).unwrap() {
-        let message = socket.pushed();
-        assert_eq!(message["type"], "events", "{message}");
-        let of_job = heard
-            .entry(message["jobId"].as_str().unwrap().to_owned())
-            .or_default();
-        for event in message["items"].as_array().unwrap() {
-            of_job.events.push(event.clone());
-            count += 1;
-        }
-    }
-    for job in jobs {
-        let id = job.events[0]["jobId"].as_str().unwrap();
-        let rest = &job.events[usize::try_from(after).unwrap()..];
-        assert_eq!(heard[id].events, rest, "{id}");
-    }
-    assert_eq!(heard.len(), jobs.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_comes_late_to_a_batch_or_a_project_hears_what_has_happened_and_goes_on() {
-    let held = Rule::reply(Reply::text("Slowly.").latency(1_500, 1.0)).user_contains("waits");
-    let (_model, _project, served) = served(Script::default().rule(held)).await;
-    tokio::task::block_in_place(|| {
-        let ada = served.owner();
-        let submit = |batch: &str, text: &str| {
-            let article = json!({"text": text, "batch": batch});
-            let taken = ada.post("/api/projects/news/articles", &article).expect(202);
-            taken.json()["jobId"].as_str().unwrap().to_owned()
-        };
-        let mut monday = vec![
-            submit("monday", "The bridge opens."),
-            submit("monday", "It closes."),
-        ];
-        let tuesday = submit("tuesday", "It opens again.");
-        for job in monday.iter().chain([&tuesday]) {
-            let _ = stored(&served, job);
-        }
-        // One that goes on while it is begun to be followed, and one that comes later.
-        monday.push(submit("monday", "It waits."));
-        let mut sockets: Vec<_> = ["0", "2"].map(|_| served.socket()).into();
-        for (socket, after) in sockets.iter_mut().zip(["0", "2"]) {
-            let follow = json!({"type": "follow", "projectId": "news", "batch": "monday", "after": after});
-            assert_eq!(socket.ask(follow)["type"], "following");
-        }
-        // What a job has not come to yet is told when it does, whatever the number.
-        let mut ahead = served.socket();
-        let follow = json!({"type": "follow", "projectId": "news", "batch": "monday", "after": "1000"});
-        assert_eq!(ahead.ask(follow)["type"], "following");
-        let mut of_project = served.socket();
-        let follow = json!({"type": "follow", "projectId": "news", "after": "0"});
-        assert_eq!(of_project.ask(follow)["type"], "following");
-        monday.push(submit("monday", "It opens for good."));
-        let mut all: Vec<_> = monday.iter().map(|job| stored(&served, job)).collect();
-        hear_all(&mut sockets[0], 0, &all);
-        // Of the one that came later everything is heard: it is after what was asked for.
-        let late = all.last().unwrap().events.len();
-        let before_late = &all[..3];
-        let mut heard = 0;
-        let wanted: usize = before_late.iter().map(|job| job.events.len() - 2).sum();
-        while heard < wanted + late {
-            let message = sockets[1].pushed();
-            for event in message["items"].as_array().unwrap() {
-                let is_late = event["jobId"] == all[3].events[0]["jobId"];
-                assert!(is_late || event["number"].as_u64().unwrap() > 2, "{event}");
-                heard += 1;
-            }
-        }
-        let waits = json!(monday[2]);
-        let mut last = String::new();
-        while last != "job.succeeded" {
-            let message = ahead.pushed();
-            if message["jobId"] == waits {
-                let event = message["items"].as_array().unwrap().last().unwrap();
-                event["type"].as_str().unwrap().clone_into(&mut last);
-            }
-        }
-        all.push(stored(&served, &tuesday));
-        hear_all(&mut of_project, 0, &all);
-    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
