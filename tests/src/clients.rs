@@ -1,7 +1,7 @@
-//! Clients that others wrote, used as their users use them: Chromium, and libraries for Python.
+//! Clients that others wrote, used as their users use them: Chromium, AsyncAPI's parser, and libraries for Python.
 //!
 //! What uses them lies in `tests/clients`: pages (`*.html`), each of which says in `window.told` what it was told when
-//! it is done, and scripts (`*.py`).
+//! it is done, and scripts (`*.js`, `*.py`).
 
 use std::{
     path::{Path, PathBuf},
@@ -73,6 +73,15 @@ impl Pages {
         node.arg(folder.join("open.js")).arg(address);
         serde_json::from_str(&output(node)).unwrap()
     }
+}
+
+/// What AsyncAPI's own parser finds wrong in a document, as it says it.
+#[must_use]
+pub fn asyncapi_faults(document: &Path) -> Vec<String> {
+    let mut node = Command::new("node");
+    node.arg(installed("BEDROCK_DIY_BROWSER").join("asyncapi.js"))
+        .arg(document);
+    serde_json::from_str(&output(node)).unwrap()
 }
 
 /// Runs a script of ours, and returns the lines that it prints, each a JSON document.

@@ -1,4 +1,5 @@
-//! Chromium, and what drives it, from npm: for the tests that ask the API as pages do.
+//! What the tests run by Node, from npm: Chromium and what drives it, for those that ask the API as pages do, and
+//! readers of documents.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +7,13 @@ use crate::shell::{Outcome, answers, command, root, step, target};
 
 /// What is installed: named with its versions and hashes, and run with.
 const FOLDER: &str = "tests/clients";
-const FILES: [&str; 4] = ["package.json", "package-lock.json", "unpack.js", "open.js"];
+const FILES: [&str; 5] = [
+    "package.json",
+    "package-lock.json",
+    "unpack.js",
+    "open.js",
+    "asyncapi.js",
+];
 
 /// Names of browsers that are as good, where the package has none for this kind of machine.
 const OTHERS: [&str; 4] = [
@@ -18,7 +25,7 @@ const OTHERS: [&str; 4] = [
 
 /// Where a browser is.
 pub(crate) struct Browser {
-    /// The folder with `open.js`, which opens a page.
+    /// The folder with the scripts: `open.js`, which opens a page, and others.
     pub(crate) folder: PathBuf,
     /// The browser's program.
     pub(crate) program: PathBuf,
@@ -53,7 +60,7 @@ fn make(folder: &Path, has_own: bool) -> Outcome<()> {
     for program in ["node", "npm"] {
         if !answers(program, &["--version"]) {
             return Err(format!(
-                "{program} is needed for the tests that use a browser: install Node 20.11 or later, with npm."
+                "{program} is needed for the tests, which use a browser: install Node 20.11 or later, with npm."
             ));
         }
     }
@@ -72,7 +79,7 @@ fn make(folder: &Path, has_own: bool) -> Outcome<()> {
         "--loglevel=error",
     ];
     step(
-        "Installing the browser (once; 90 MB)",
+        "Installing the browser and other clients (once; 110 MB)",
         command("npm", install).current_dir(folder),
     )?;
     if has_own {

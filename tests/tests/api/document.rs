@@ -2,11 +2,30 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+use bedrock_diy_tests::clients;
+
 /// Written anew where `UPDATE_EXPECT` is set, as other expectations are.
 #[test]
 fn the_committed_documents_are_what_the_code_says() {
     is_committed("openapi.json", &bedrock_diy_api::openapi());
     is_committed("asyncapi.json", &bedrock_diy_api::asyncapi());
+}
+
+#[test]
+fn asyncapi_s_own_parser_finds_nothing_wrong() {
+    let document = docs().join("asyncapi.json");
+    assert_eq!(clients::asyncapi_faults(&document), Vec::<String>::new());
+
+    // It would say so.
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("asyncapi.json");
+    let text = fs::read_to_string(document).unwrap();
+    fs::write(
+        &broken,
+        text.replacen("#/components/messages/", "#/components/nowhere/", 1),
+    )
+    .unwrap();
+    assert!(!clients::asyncapi_faults(&broken).is_empty());
 }
 
 #[test]
