@@ -29,6 +29,7 @@ with httpx.Client(timeout=60) as client:
                 if event.data:
                     headers["Last-Event-ID"] = event.id
                     data = json.loads(event.data)
-                    print(json.dumps({"id": event.id, "type": event.event, "data": data}))
+                    # At once: whoever started this waits for the first line.
+                    print(json.dumps({"id": event.id, "type": event.event, "data": data}), flush=True)
         time.sleep(pause)
 print(f"opened {opened} times", file=sys.stderr)

@@ -1,5 +1,7 @@
 //! Who may do what: the table of docs/ACCESS.md, cell by cell, wherever the API runs.
 
+use std::iter;
+
 use serde_json::{Value, json};
 
 use crate::{Client, Served, users::Users};
@@ -8,6 +10,9 @@ const TABLE: &str = include_str!("../../docs/ACCESS.md");
 
 const ROLES: [&str; 3] = ["viewer", "editor", "admin"];
 const STANDINGS: [&str; 3] = ["stranger", "member", "owner"];
+
+/// How often something is asked for that others get in the way of.
+const TRIES: usize = 10;
 
 /// Where the API runs, and who has tokens there.
 pub trait Callers {
@@ -150,11 +155,17 @@ impl Somebody {
     }
 
     fn ask(&self, client: &Client, line: &Line) -> u16 {
-        let mut call = client.call(&line.method, &self.address(line));
-        if let Some(body) = self.body(line) {
-            call = call.json(&body);
-        }
-        call.header("If-Match", "*").send().status
+        let ask = || {
+            let mut call = client.call(&line.method, &self.address(line));
+            if let Some(body) = self.body(line) {
+                call = call.json(&body);
+            }
+            call.header("If-Match", "*").send().status
+        };
+        // An attempt that is noted meanwhile refuses a redelivery, which is to be asked for again.
+        let is_refused = |status: &u16| *status == 409 && line.path.ends_with(":redeliver");
+        let mut answers = iter::repeat_with(ask).take(TRIES);
+        answers.find(|status| !is_refused(status)).unwrap_or(409)
     }
 }
 

@@ -1,11 +1,12 @@
-//! Clients that others wrote, used as their users use them: Chromium, AsyncAPI's parser, and libraries for Python.
+//! Clients that others wrote, used as their users use them: Chromium, `AsyncAPI`'s parser, and libraries for Python.
 //!
 //! What uses them lies in `tests/clients`: pages (`*.html`), each of which says in `window.told` what it was told when
 //! it is done, and scripts (`*.js`, `*.py`).
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -75,7 +76,7 @@ impl Pages {
     }
 }
 
-/// What AsyncAPI's own parser finds wrong in a document, as it says it.
+/// What `AsyncAPI`'s own parser finds wrong in a document, as it says it.
 #[must_use]
 pub fn asyncapi_faults(document: &Path) -> Vec<String> {
     let mut node = Command::new("node");
@@ -84,14 +85,33 @@ pub fn asyncapi_faults(document: &Path) -> Vec<String> {
     serde_json::from_str(&output(node)).unwrap()
 }
 
-/// Runs a script of ours, and returns the lines that it prints, each a JSON document.
+/// Runs a script of ours, and returns the lines that it prints, each a JSON document. Once the first one is there,
+/// `begun` is called.
 #[must_use]
-pub fn python(script: &str, arguments: &[&str]) -> Vec<Value> {
+pub fn python(script: &str, arguments: &[&str], begun: impl FnOnce()) -> Vec<Value> {
     let mut python = Command::new(installed("BEDROCK_DIY_CLIENTS").join("python"));
-    python.arg(folder().join(script)).args(arguments);
-    let printed = output(python);
-    printed
+    let mut running = python
+        .arg(folder().join(script))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let printed = BufReader::new(running.stdout.take().unwrap());
+    let mut begun = Some(begun);
+    let printed: Vec<String> = printed
         .lines()
+        .map(|line| {
+            if let Some(begun) = begun.take() {
+                begun();
+            }
+            line.unwrap()
+        })
+        .collect();
+    succeeded(&python, &running.wait_with_output().unwrap());
+    printed
+        .iter()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
@@ -116,7 +136,11 @@ fn installed(variable: &str) -> PathBuf {
 
 fn output(mut command: Command) -> String {
     let ended = command.output().unwrap();
+    succeeded(&command, &ended);
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+fn succeeded(command: &Command, ended: &Output) {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{command:?}: {said}");
-    String::from_utf8(ended.stdout).unwrap()
 }

@@ -1,16 +1,17 @@
 //! A stack whose functions reach AWS through a proxy that can be told to fail.
 
 use std::{
+    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use bedrock_diy_model_server::scripted::Script;
-use bedrock_diy_stack::{Endpoint, LocalAws, Stack, Tools, free_port};
+use bedrock_diy_stack::{Endpoint, LocalAws, Stack, Tools};
 use serde_json::Value;
 
-use crate::ScriptedServer;
+use crate::{ScriptedServer, wait::PATIENCE};
 
 /// A stack of this test's own, with `microburst` between the functions and the local AWS.
 pub struct Faulty {
@@ -36,18 +37,17 @@ impl Drop for Proxy {
     }
 }
 
-/// How long the proxy may take to answer for the first time.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 impl Faulty {
     /// Deploys one whose model answers by this script.
     pub async fn deploy(script: Script) -> Self {
         let tools = tools();
         let model = ScriptedServer::start(script).await;
-        let port = free_port().unwrap();
+        let [port, behind] = free_ports();
         let url = format!("http://127.0.0.1:{port}");
         let through = Endpoint::Through(url.clone());
-        let local = LocalAws::start(&tools, 0, &model.url(), through).await.unwrap();
+        let local = LocalAws::start(&tools, behind, &model.url(), through)
+            .await
+            .unwrap();
         let process = Command::new(tools.bin.join("microburst"))
             .args([
                 "--upstream",
@@ -150,6 +150,12 @@ impl Proxy {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Ports that are free just now. Both are held until both are chosen: else the second could be the first once more.
+fn free_ports() -> [u16; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// What stacks are deployed with: the folders that `cargo verify` names.

@@ -1,10 +1,14 @@
 //! A queue of the test's own, to hear what a stack says.
 
+use std::time::Instant;
+
 use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use bedrock_diy_aws::clients::Services;
 use bedrock_diy_core::ProjectId;
 use serde_json::json;
+
+use crate::wait::PATIENCE;
 
 /// A queue in SQS.
 pub struct Inbox {
@@ -55,7 +59,13 @@ impl Inbox {
 
     /// Every message's body, until no more comes for a while.
     pub async fn receive_all(&self) -> Vec<String> {
+        self.receive_until(|_| true).await
+    }
+
+    /// Every message's body, until they are enough and no more comes for a while.
+    pub async fn receive_until(&self, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
         let sqs = &self.services.sqs;
+        let began = Instant::now();
         let mut bodies = Vec::new();
         loop {
             let receive = sqs
@@ -65,7 +75,14 @@ impl Inbox {
             let received = receive.wait_time_seconds(2).send().await.unwrap();
             let messages = received.messages.unwrap_or_default();
             if messages.is_empty() {
-                return bodies;
+                if enough(&bodies) {
+                    return bodies;
+                }
+                assert!(
+                    began.elapsed() < PATIENCE,
+                    "{} has got no more than this: {bodies:?}",
+                    self.name
+                );
             }
             for message in messages {
                 bodies.extend(message.body);

@@ -40,6 +40,7 @@ pub mod site;
 pub mod socket;
 pub mod stack;
 pub mod users;
+pub mod wait;
 
 pub use faulty::Faulty;
 pub use function::Function;
@@ -50,7 +51,7 @@ pub use meter::Meter;
 pub use model::ScriptedServer;
 pub use program::{Ended, Program};
 pub use project::Project;
-pub use receiver::{Posted, Receiver, Reply};
+pub use receiver::{Nowhere, Posted, Receiver, Reply};
 pub use schemathesis::Schemathesis;
 pub use served::{Answer, Client, Served};
 pub use site::Site;

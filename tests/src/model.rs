@@ -5,6 +5,8 @@ use bedrock_diy_model_server::{
     scripted::{Script, ScriptedModel},
 };
 
+use crate::wait;
+
 /// A model server that answers by rule.
 pub struct ScriptedServer(ModelServer<ScriptedModel>);
 
@@ -31,6 +33,21 @@ impl ScriptedServer {
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.0.counters().in_flight
+    }
+
+    /// Waits until it is answering nobody, and nobody new has come for a moment: what was sent by a process that was
+    /// killed is read a moment later.
+    pub fn comes_to_rest(&self) {
+        const LOOKS: u32 = 10;
+        let (mut calls, mut looks) = (self.calls(), 0);
+        wait::until(|| {
+            let counters = self.0.counters();
+            if counters.in_flight > 0 || counters.calls != calls {
+                (calls, looks) = (counters.calls, 0);
+            }
+            looks += 1;
+            looks > LOOKS
+        });
     }
 
     /// How many calls ended so (`end_turn`, `ThrottlingException` …).

@@ -1,7 +1,7 @@
 //! Somebody else's server, which webhooks are sent to: it answers as it is told, and remembers what it got.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -13,9 +13,9 @@ use std::{
 };
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
-/// How long a test waits for what should come.
-const PATIENCE: Duration = Duration::from_mins(2);
+use crate::wait::PATIENCE;
 
 /// What was posted.
 #[derive(Debug, Clone)]
@@ -53,6 +53,9 @@ pub struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
+
+/// Where nobody listens. While it is kept, nobody else is given its port.
+pub struct Nowhere(TcpSocket);
 
 struct Shared {
     posted: Mutex<Vec<Posted>>,
@@ -112,6 +115,19 @@ impl Receiver {
         Self::start(|_| Reply::Status(200, "taken".to_owned()))
     }
 
+    /// One that takes each delivery when it comes again, and not the first time. Nobody has to tell it in time.
+    #[must_use]
+    pub fn hesitant() -> Self {
+        let mut seen = BTreeSet::new();
+        Self::start(move |posted| {
+            if seen.insert(posted.header("webhook-id").to_owned()) {
+                Reply::Status(503, "later".to_owned())
+            } else {
+                Reply::Status(204, String::new())
+            }
+        })
+    }
+
     /// An address of it.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
@@ -146,6 +162,22 @@ impl Receiver {
             .unwrap();
         assert!(!waited.timed_out(), "only {} deliveries came", posted.len());
         posted.clone()
+    }
+}
+
+impl Nowhere {
+    /// Takes a port, on which it does not listen.
+    #[must_use]
+    pub fn keep() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        Self(socket)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().expect("it has an address"))
     }
 }
 

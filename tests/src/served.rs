@@ -14,7 +14,7 @@ use ureq::{
     http::{Request, Response},
 };
 
-use crate::{Program, Project, Socket};
+use crate::{Program, Project, Socket, wait::PATIENCE};
 
 /// A server that runs until it is dropped.
 pub struct Served {
@@ -255,13 +255,13 @@ impl Client {
     /// Waits until what is there is as it should be.
     #[must_use]
     pub fn when(&self, path: &str, ready: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + Duration::from_mins(2);
+        let began = Instant::now();
         loop {
             let found = self.get(path).expect(200).json();
             if ready(&found) {
                 return found;
             }
-            assert!(Instant::now() < until, "{path} stays so: {found}");
+            assert!(began.elapsed() < PATIENCE, "{path} stays so: {found}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

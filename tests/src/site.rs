@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -29,7 +29,10 @@ use bedrock_diy_stack::{REGION, Stack};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::{Inbox, Project};
+use crate::{
+    Inbox, Project,
+    wait::{ASK_AGAIN, PATIENCE},
+};
 
 /// A project with a model of its own, on a stack that others use, too.
 pub struct Site {
@@ -45,12 +48,6 @@ pub struct Site {
     jobs: DynamoJobs,
     objects: S3Objects,
 }
-
-/// How long a job may take on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_mins(4);
-
-/// How often is asked how a job stands.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The batch of everything that is dropped.
 const BATCH: &str = "monday";
@@ -246,7 +243,7 @@ impl Site {
                 return job.clone();
             }
             assert!(began.elapsed() < PATIENCE, "{job} still stands so: {found:?}");
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
@@ -345,7 +342,7 @@ impl Site {
                 break;
             }
             assert!(began.elapsed() < PATIENCE, "the execution of {job} has not ended");
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(ASK_AGAIN).await;
         }
         let history = self.services.sfn.get_execution_history().execution_arn(execution);
         let mut events = history.into_paginator().items().send();
@@ -406,4 +403,16 @@ pub fn types(bodies: &[String]) -> BTreeMap<String, usize> {
         *types.entry(name).or_default() += 1;
     }
     types
+}
+
+/// How many events of each type were told to an [`Inbox`], once there are as many of each of these types: what a job is
+/// said to be is stored before it is told.
+pub async fn told(inbox: &Inbox, expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    let are_there = |bodies: &[String]| {
+        let types = types(bodies);
+        expected
+            .iter()
+            .all(|(name, count)| types.get(*name) >= Some(count))
+    };
+    types(&inbox.receive_until(are_there).await)
 }

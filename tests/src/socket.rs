@@ -1,6 +1,6 @@
 //! A connection that stays open, as a client has it.
 
-use std::{collections::VecDeque, net::TcpStream, sync::LazyLock, time::Duration};
+use std::{collections::VecDeque, net::TcpStream, sync::LazyLock};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -11,10 +11,7 @@ use tungstenite::{
     stream::MaybeTlsStream,
 };
 
-use crate::Heard;
-
-/// Nothing that is waited for takes longer.
-const PATIENCE: Duration = Duration::from_mins(2);
+use crate::{Heard, wait::PATIENCE};
 
 /// A connection.
 pub struct Socket {

@@ -36,7 +36,7 @@ const PAGE: usize = 200;
 const AT_ONCE: usize = 32;
 
 /// A connection that does not take a message within this is gone, or as good as that.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a row that somebody else holds is waited for, and how often it is looked at.
 const HELD: Duration = Duration::from_secs(10);

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use deploy::Tools;
 pub use drop::{Dropped, drop_articles};
-pub use local_aws::{Endpoint, LocalAws, REGION, free_port};
+pub use local_aws::{Endpoint, LocalAws, REGION};
 
 /// A result whose error is for the person in front of the terminal.
 pub type Outcome<T = ()> = Result<T, String>;

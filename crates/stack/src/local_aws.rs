@@ -127,7 +127,7 @@ impl LocalAws {
 }
 
 /// A port that is free just now.
-pub fn free_port() -> Outcome<u16> {
+fn free_port() -> Outcome<u16> {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

@@ -10,7 +10,7 @@ use bedrock_diy_model_server::{
     Breakage,
     scripted::{Reply, Rule, Script},
 };
-use bedrock_diy_tests::{Client, Heard, Program, Project, ScriptedServer, Served, heard::polled};
+use bedrock_diy_tests::{Client, Heard, Program, Project, ScriptedServer, Served, heard::polled, wait};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -31,12 +31,14 @@ fn submitted(client: &Client, text: &str) -> String {
     taken.header("location").unwrap()
 }
 
-/// Submits an article and follows it, so that no stage begins unfollowed: where its job is, and what is told of it.
+/// Submits an article, for which the model is asked in any case, and follows it, so that no stage begins unfollowed:
+/// where its job is, and what is told of it.
 fn submitted_and_followed(client: &Client) -> (String, impl BufRead + Send) {
     let submit = client
         .call("POST", "/api/projects/news/articles")
         .header("Accept", STREAM);
-    let (head, stream) = submit.json(&json!({ "text": "The bridge opens." })).listen();
+    let article = json!({"text": "The bridge opens.", "fresh": true});
+    let (head, stream) = submit.json(&article).listen();
     let job = head.expect(200).header("location").unwrap();
     (job, stream)
 }
@@ -69,7 +71,7 @@ fn heard_in_parts(client: &Client, random: &mut StdRng) -> (String, Heard, usize
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_and_whoever_listens_hear_the_same() {
-    let script = Script::default().rule(Rule::reply(Reply::text("A fine answer.").latency(50, 10.0)));
+    let script = Script::default().rule(Rule::reply(Reply::text("A fine answer.").latency(300, 10.0)));
     let (_model, _project, served) = served(script, &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
@@ -150,13 +152,19 @@ async fn an_answer_is_heard_while_it_is_written_wherever_its_stream_is_cut() {
     let (model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
-        let (job, heard, cuts) = heard_in_parts(&ada, &mut StdRng::seed_from_u64(5));
-        assert!(cuts > 100, "{cuts} connections");
-        assert_eq!(heard.texts(), [answer.trim_end(); 2]);
-        let late = Heard::of(polled(&ada, &job, 0));
-        assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+        let random = &mut StdRng::seed_from_u64(5);
+        let (mut jobs, mut cuts) = (0, 0);
+        // Who comes again slowly finds much at once: then one job is not enough.
+        while cuts <= 100 {
+            jobs += 1;
+            let (job, heard, more) = heard_in_parts(&ada, random);
+            cuts += more;
+            assert_eq!(heard.texts(), [answer.trim_end(); 2]);
+            let late = Heard::of(polled(&ada, &job, 0));
+            assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+        }
+        assert_eq!(model.calls(), 2 * jobs);
     });
-    assert_eq!(model.calls(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +193,7 @@ async fn pieces_are_stored_four_times_a_second_at_most() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_long_answer_the_beginning_is_told_in_small_pieces() {
     let answer = "Die Brücke öffnet. 다리가 열린다. ".repeat(8_000);
-    let reply = Reply::text(answer.trim_end());
+    let reply = Reply::text(answer.trim_end()).latency(300, 0.0);
     let (_model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
@@ -214,7 +222,7 @@ async fn of_a_long_answer_the_beginning_is_told_in_small_pieces() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_hears_what_everybody_hears() {
-    let reply = Reply::text("The bridge opens on Monday.").latency(50, 20.0);
+    let reply = Reply::text("The bridge opens on Monday.").latency(300, 20.0);
     let (_model, _project, served) = served(Script::default().rule(Rule::reply(reply)), &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
@@ -257,11 +265,10 @@ async fn what_nobody_follows_is_not_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_try_s_answer_is_another_one() {
-    let cut =
-        Rule::reply(Reply::text("Half of an answer that never ends.").breaks(2, Breakage::Cut)).times(1);
+    let half = Reply::text("Half of an answer that never ends.").breaks(2, Breakage::Cut);
     let script = Script::default()
-        .rule(cut)
-        .rule(Rule::reply(Reply::text("A fine answer.")));
+        .rule(Rule::reply(half.latency(300, 0.0)).times(1))
+        .rule(Rule::reply(Reply::text("A fine answer.").latency(300, 0.0)));
     let (_model, _project, served) = served(script, &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
@@ -302,10 +309,12 @@ async fn submitting_and_following_are_one_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_after_its_time_and_goes_on_where_it_ended() {
     let script = Script::default().rule(Rule::hang());
-    let (_model, _project, served) = served(script, &["--longest-stream", "1"]).await;
+    let (model, _project, served) = served(script, &["--longest-stream", "1"]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
         let job = submitted(&ada, "The bridge opens.");
+        // From here on nothing happens any more by itself.
+        wait::until(|| model.in_flight() == 1);
         let listen = |after: u64| {
             let call = ada.call("GET", &format!("{job}/events"));
             let call = call.header("Accept", STREAM);

@@ -9,7 +9,7 @@ use bedrock_diy_core::{
     ports::{Clock as _, Jobs as _, Objects as _, Queue as _},
 };
 use bedrock_diy_model_server::scripted::{Rule, Script};
-use bedrock_diy_tests::{Answer, Client, Left, Program, Project, ScriptedServer, Served};
+use bedrock_diy_tests::{Answer, Client, Left, Program, Project, ScriptedServer, Served, wait};
 use serde_json::{Value, json};
 
 const ARTICLES: &str = "/api/projects/news/articles";
@@ -73,6 +73,8 @@ async fn while_a_session_s_job_is_open_no_other_one_becomes_a_job() {
         );
         let _ = say(&ada, "another", "three").expect(202);
 
+        // Both wait for the silent model.
+        wait::until(|| model.in_flight() == 2);
         model.set_script(Script::default());
         let _ = ada
             .post(&format!("/api/jobs/{first}:cancel"), &Value::Null)
@@ -229,12 +231,11 @@ async fn a_message_that_comes_while_its_session_is_busy_says_so_on_its_job() {
         let sent = left.machine.queue.send(Lane::Live, vec![message]);
         tokio::runtime::Handle::current().block_on(sent).unwrap();
         // It has no job before it is taken in.
-        while ada.get(&format!("/api/jobs/{id}")).status == 404 {
-            std::thread::yield_now();
-        }
+        wait::until(|| ada.get(&format!("/api/jobs/{id}")).status != 404);
         let refused = ada.ended(&format!("/api/jobs/{id}"));
         assert_eq!(refused["error"]["code"], "SessionBusy", "{refused}");
         assert!(refused["error"]["message"].as_str().unwrap().contains(&first));
+        wait::until(|| model.in_flight() == 1);
         model.set_script(Script::default());
         let _ = ada
             .post(&format!("/api/jobs/{first}:cancel"), &Value::Null)

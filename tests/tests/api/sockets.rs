@@ -35,7 +35,7 @@ fn id(reply: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_article_is_submitted_and_followed_over_one_connection() {
-    let reply = Reply::text("Die Brücke öffnet, 다리가 열린다.").latency(50, 10.0);
+    let reply = Reply::text("Die Brücke öffnet, 다리가 열린다.").latency(300, 10.0);
     let (_model, _project, served) = served(Script::default().rule(Rule::reply(reply))).await;
     tokio::task::block_in_place(|| {
         let mut socket = served.socket();
@@ -77,25 +77,31 @@ async fn wherever_a_connection_is_cut_the_next_goes_on() {
     let (model, _project, served) = served(Script::default().rule(Rule::reply(reply))).await;
     tokio::task::block_in_place(|| {
         let random = &mut StdRng::seed_from_u64(5);
-        let mut socket = served.socket();
-        let job = id(&socket.ask(submission(true)));
-        let (mut heard, mut cuts) = (Heard::default(), 0);
-        loop {
-            socket.hear(&mut heard, random.random_range(1..=4));
-            if heard.has_ended() {
-                break;
+        let (mut jobs, mut cuts) = (0, 0);
+        // Who comes again slowly finds much at once: then one job is not enough.
+        while cuts <= 100 {
+            jobs += 1;
+            let mut socket = served.socket();
+            let mut submission = submission(true);
+            submission["article"]["fresh"] = json!(true);
+            let job = id(&socket.ask(submission));
+            let mut heard = Heard::default();
+            loop {
+                socket.hear(&mut heard, random.random_range(1..=4));
+                if heard.has_ended() {
+                    break;
+                }
+                socket = served.socket();
+                let follow = json!({"type": "follow", "jobId": job, "after": heard.last});
+                assert_eq!(socket.ask(follow)["type"], "following");
+                cuts += 1;
             }
-            socket = served.socket();
-            let follow = json!({"type": "follow", "jobId": job, "after": heard.last});
-            assert_eq!(socket.ask(follow)["type"], "following");
-            cuts += 1;
+            assert_eq!(heard.texts(), [answer.trim_end(); 2]);
+            let late = stored(&served, &job);
+            assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
         }
-        assert!(cuts > 100, "{cuts} connections");
-        assert_eq!(heard.texts(), [answer.trim_end(); 2]);
-        let late = stored(&served, &job);
-        assert_eq!((&heard.events, &heard.answers), (&late.events, &late.answers));
+        assert_eq!(model.calls(), 2 * jobs);
     });
-    assert_eq!(model.calls(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

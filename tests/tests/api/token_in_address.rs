@@ -1,7 +1,7 @@
 //! A token may stand in the address of a job's events, for pages that can set no header: there and nowhere else.
 
 use bedrock_diy_model_server::scripted::Script;
-use bedrock_diy_tests::{Client, Program, Project, ScriptedServer, Served};
+use bedrock_diy_tests::{Client, Program, Project, ScriptedServer, Served, wait};
 use serde_json::json;
 
 const STREAM: &str = "text/event-stream";
@@ -105,9 +105,7 @@ async fn an_address_with_a_token_is_in_no_log() {
             .call("GET", "/health")
             .header("X-Request-Id", "the-last-one")
             .send();
-        while !served.log().contains("the-last-one") {
-            std::thread::yield_now();
-        }
+        wait::until(|| served.log().contains("the-last-one"));
         let log = served.log();
         assert!(log.contains("/api/jobs/{jobId}/events"), "{log}");
         let told = log.lines().find(|line| line.contains(token.as_str()));

@@ -1,9 +1,12 @@
 //! Outbound webhooks, as their receivers know them.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 use bedrock_diy_model_server::scripted::Script;
-use bedrock_diy_tests::{Client, Posted, Program, Project, Receiver, Reply, ScriptedServer, Served};
+use bedrock_diy_tests::{Client, Nowhere, Posted, Program, Project, Receiver, Reply, ScriptedServer, Served};
 use serde_json::{Value, json};
 
 /// A newsroom whose webhooks may lead to this machine.
@@ -55,12 +58,16 @@ impl<'a> Made<'a> {
     }
 
     fn ping(&self) -> String {
-        let sent = self
-            .owner
-            .call("POST", &format!("{}:ping", self.at))
-            .send()
-            .expect(202);
-        sent.json()["deliveryId"].as_str().unwrap().to_owned()
+        self.ping_if_active().expect("it is not switched off")
+    }
+
+    fn ping_if_active(&self) -> Option<String> {
+        let sent = self.owner.call("POST", &format!("{}:ping", self.at)).send();
+        if sent.status == 409 {
+            return None;
+        }
+        let sent = sent.expect(202).json();
+        Some(sent["deliveryId"].as_str().unwrap().to_owned())
     }
 
     /// The log, the newest first.
@@ -142,7 +149,7 @@ async fn a_receiver_hears_what_it_asked_for_signed_as_the_reference_verifies_it(
         );
         let job = submit(&ada, "The bridge opens.");
         assert_eq!(ada.ended(&job)["status"], "SUCCEEDED");
-        let posted = receiver.wait(|posted| posted.len() == 2);
+        let posted = receiver.wait(|posted| posted.len() >= 2);
         let stored = ada.get(&format!("{job}/events")).expect(200).json();
         for one in &posted {
             assert_eq!(one.path, "/news?key=a");
@@ -189,7 +196,7 @@ async fn two_secrets_overlap_until_the_next_change() {
         let newer = rotate(json!({}));
         let last = |count: usize| {
             made.ping();
-            receiver.wait(|posted| posted.len() == count).pop().unwrap()
+            receiver.wait(|posted| posted.len() >= count).pop().unwrap()
         };
         let both = last(1);
         assert!(verified(&both, &made.secret) && verified(&both, &newer));
@@ -232,11 +239,8 @@ async fn whatever_a_receiver_does_it_is_in_the_log_and_no_job_waits_for_it() {
                 Made::of(&ada, &receiver.url(&format!("/{path}")), &["job.succeeded"]),
             )
         });
-        // Nobody listens there.
-        let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let nowhere = format!("http://{}/", away.local_addr().unwrap());
-        drop(away);
-        let nowhere = Made::of(&ada, &nowhere, &["job.succeeded"]);
+        let away = Nowhere::keep();
+        let nowhere = Made::of(&ada, &format!("{}/", away.url()), &["job.succeeded"]);
         let job = submit(&ada, "The bridge opens.");
         assert_eq!(ada.ended(&job)["status"], "SUCCEEDED", "it waits for nobody");
         let of = |made: &Made<'_>| {
@@ -284,7 +288,7 @@ async fn whatever_a_receiver_does_it_is_in_the_log_and_no_job_waits_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_comes_back_gets_everything_under_the_same_ids() {
     let room = Newsroom::open().await;
-    let receiver = Receiver::start(|_| Reply::Status(503, "later".to_owned()));
+    let receiver = Receiver::hesitant();
     tokio::task::block_in_place(|| {
         let ada = room.served.owner();
         let made = Made::of(&ada, &receiver.url("/"), &["job.succeeded"]);
@@ -292,20 +296,23 @@ async fn a_receiver_that_comes_back_gets_everything_under_the_same_ids() {
         for job in &jobs {
             assert_eq!(ada.ended(job)["status"], "SUCCEEDED");
         }
-        let first = receiver.wait(|posted| posted.len() == jobs.len());
-        receiver.reply(|_| Reply::Status(204, String::new()));
-        // After some seconds, as the schedule has it.
-        let all = receiver.wait(|posted| posted.len() == 2 * jobs.len());
-        let ids = |posted: &[Posted]| {
-            let mut ids: Vec<_> = posted
-                .iter()
-                .map(|one| (one.header("webhook-id").to_owned(), one.body.clone()))
-                .collect();
-            ids.sort();
-            ids
+        let by_id = |posted: &[Posted]| {
+            let mut bodies: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+            for one in posted {
+                let id = one.header("webhook-id").to_owned();
+                bodies.entry(id).or_default().push(one.body.clone());
+            }
+            bodies
         };
-        assert_eq!(ids(&first), ids(&all[jobs.len()..]));
-        for (id, _) in ids(&first) {
+        // After some seconds, as the schedule has it.
+        let posted = receiver.wait(|posted| {
+            let twice = by_id(posted).into_values().filter(|bodies| bodies.len() >= 2);
+            twice.count() >= jobs.len()
+        });
+        let by_id = by_id(&posted);
+        assert_eq!(by_id.len(), jobs.len());
+        for (id, bodies) in by_id {
+            assert!(bodies.iter().all(|body| *body == bodies[0]), "{id}");
             let delivery = made.delivered(&id);
             let statuses: Vec<_> = delivery["attempts"]
                 .as_array()
@@ -340,7 +347,8 @@ async fn a_receiver_that_is_gone_or_fails_twenty_times_is_left_alone_until_someb
         );
 
         let fails = Made::of(&ada, &receiver.url("/fails"), &["job.failed"]);
-        let pings: Vec<_> = (0..20).map(|_| fails.ping()).collect();
+        // As many as are needed: what has failed is tried again meanwhile, which counts as well.
+        let pings: Vec<_> = (0..20).map_while(|_| fails.ping_if_active()).collect();
         let stands = ada.when(&fails.at, |webhook| webhook["isActive"] == false);
         assert_eq!(stands["disabledReason"], "FAILURES");
         assert!(stands["failuresInARow"].as_u64().unwrap() >= 20);
@@ -354,7 +362,10 @@ async fn a_receiver_that_is_gone_or_fails_twenty_times_is_left_alone_until_someb
         assert_eq!(refused.expect(409).code(), "Conflict");
         assert_eq!(receiver.posted().len(), calls);
 
-        let heard = watcher.wait(|posted| posted.len() == 2);
+        let heard = watcher.wait(|posted| {
+            let ids = posted.iter().map(|one| one.header("webhook-id"));
+            ids.collect::<BTreeSet<_>>().len() >= 2
+        });
         let schema: Value =
             serde_json::from_str(include_str!("../../../docs/events/webhook.disabled.json")).unwrap();
         for one in &heard {
@@ -449,7 +460,12 @@ async fn what_is_sent_to_a_deleted_webhook_ends() {
         let other = Receiver::willing();
         let after = Made::of(&ada, &other.url("/"), &["*"]);
         after.delivered(&after.ping());
-        assert_eq!(receiver.posted().len(), 1);
+        let told: BTreeSet<_> = receiver.posted().iter().map(Posted::event_type).collect();
+        assert_eq!(
+            told,
+            BTreeSet::from(["ping".to_owned()]),
+            "of the job it is told nothing"
+        );
     });
 }
 
@@ -462,7 +478,7 @@ async fn a_change_is_not_stale_because_failures_were_counted() {
         let made = Made::of(&ada, &receiver.url("/"), &["*"]);
         let etag = ada.get(&made.at).header("etag").unwrap();
         made.tried(&made.ping());
-        assert_eq!(made.read()["failuresInARow"], 1);
+        assert!(made.read()["failuresInARow"].as_u64().unwrap() >= 1);
         let change = |etag: &str| {
             let call = ada.call("PATCH", &made.at).header("If-Match", etag);
             call.json(&json!({"name": "The other desk"})).send()

@@ -9,12 +9,18 @@ use bedrock_diy_tests::{
     Client, Heard, Program, Project, ScriptedServer, Served,
     clients::{Pages, python},
     heard::polled,
+    wait,
 };
 use serde_json::{Value, json};
 
 /// What the model writes for some seconds, in each of two stages.
 const ANSWER: &str = "Die Brücke öffnet am Montag, 다리가 열린다, 桥开了 \u{1f309}, and the ferry makes its last crossing on \
                       Sunday, as the council said, with music, speeches and a long walk over the river for all who come";
+
+/// A model that writes nothing yet.
+fn busy() -> Script {
+    Script::default().rule(Rule::error(ErrorKind::Throttling))
+}
 
 fn slow() -> Script {
     let slow = Reply::text(ANSWER).chunks(60).latency(1_500, 60.0);
@@ -59,17 +65,14 @@ fn is_what_everybody_hears(heard: &Heard, client: &Client, job: &str) {
 async fn a_page_follows_with_eventsource() {
     let pages = Pages::serve().await;
     // Nothing is written before the page listens, however long its browser takes to start.
-    let busy = Script::default().rule(Rule::error(ErrorKind::Throttling));
-    let (model, _project, served) = served(busy, &["--cors-origin", pages.origin()]).await;
+    let (model, _project, served) = served(busy(), &["--cors-origin", pages.origin()]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
         let job = submitted(&ada);
         let stream = format!("{}{job}/events?access_token={}", served.url(), served.token);
         let told = std::thread::scope(|scope| {
             let opened = scope.spawn(|| pages.open("eventsource", &[("stream", &stream)]));
-            while pages.connected() == 0 && !opened.is_finished() {
-                std::thread::yield_now();
-            }
+            wait::until(|| pages.connected() > 0 || opened.is_finished());
             model.set_script(slow());
             opened.join().unwrap()
         });
@@ -95,12 +98,16 @@ async fn a_page_of_an_origin_that_nobody_named_is_told_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_follows_with_httpx_sse() {
-    let (_model, _project, served) = served(slow(), &[]).await;
+    // Nothing is written before the program listens, however long it takes to start.
+    let (model, _project, served) = served(busy(), &[]).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
         let job = submitted(&ada);
         let stream = format!("{}{job}/events", served.url());
-        let heard = heard(&python("listen.py", &[&stream, &served.token]));
+        let told = python("listen.py", &[&stream, &served.token], || {
+            model.set_script(slow());
+        });
+        let heard = heard(&told);
         is_what_everybody_hears(&heard, &ada, &job);
     });
 }

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 const ANSWER: &str = "Die Brücke öffnet am Montag, 다리가 열린다, 桥开了 \u{1f309}, as the council said.";
 
-async fn served() -> (ScriptedServer, Project, Served) {
-    let slow = Reply::text(ANSWER).chunks(30).latency(200, 40.0);
+async fn served(first_token_ms: u64, per_token_ms: f64) -> (ScriptedServer, Project, Served) {
+    let slow = Reply::text(ANSWER)
+        .chunks(30)
+        .latency(first_token_ms, per_token_ms);
     let model = ScriptedServer::start(Script::default().rule(Rule::reply(slow))).await;
     let project = Project::with_cards(2);
     let served = Served::start(&project, &Program::new(&project.data(), &model.url()));
@@ -34,7 +36,8 @@ fn is_what_everybody_hears(events: &[Value], client: &Client) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_submits_and_follows_over_websockets() {
     let pages = Pages::serve().await;
-    let (_model, _project, served) = served().await;
+    // So slow that a page which comes again slowly, too, does not find all of it at once.
+    let (_model, _project, served) = served(1_000, 200.0).await;
     tokio::task::block_in_place(|| {
         let socket = format!("{}?access_token={}", served.socket_url(), served.token);
         let told = pages.open("websocket", &[("socket", &socket), ("project", "news")]);
@@ -48,9 +51,13 @@ async fn a_page_submits_and_follows_over_websockets() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_submits_and_follows_with_websockets() {
-    let (_model, _project, served) = served().await;
+    let (_model, _project, served) = served(200, 40.0).await;
     tokio::task::block_in_place(|| {
-        let events = python("connect.py", &[&served.socket_url(), &served.token, "news"]);
+        let events = python(
+            "connect.py",
+            &[&served.socket_url(), &served.token, "news"],
+            || {},
+        );
         is_what_everybody_hears(&events, &served.owner());
     });
 }

@@ -12,20 +12,21 @@ mod dying;
 mod services;
 mod webhooks;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::QueueAttributeName;
 use bedrock_diy_core::{JobId, job::JobStatus};
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
-use bedrock_diy_tests::{Faulty, Inbox, Site, site::types};
+use bedrock_diy_tests::{
+    Faulty, Inbox, Site,
+    site::types,
+    wait::{ASK_AGAIN, PATIENCE},
+};
 use serde_json::{Value, json};
 
 const ARTICLES: usize = 100;
 const CARDS: usize = 2;
-
-/// How long the queues may take to run empty once every job has ended.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Articles of a project that are on their way through a faulty stack.
 struct Flight<'a> {
@@ -150,7 +151,7 @@ impl<'a> Flight<'a> {
             }
             let running = statuses.contains(&ExecutionStatus::Running);
             assert!(running && began.elapsed() < PATIENCE, "{statuses:?}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
@@ -196,7 +197,7 @@ impl<'a> Flight<'a> {
                 began.elapsed() < PATIENCE,
                 "{queue} still holds {messages} messages"
             );
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 

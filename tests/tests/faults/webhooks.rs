@@ -15,10 +15,10 @@ use bedrock_diy_core::{
     ports::{Clock, Deliveries, Saved, SecretName, Secrets, Webhooks},
     webhook::{ALL_EVENTS, Delivery, DeliveryStatus, Webhook},
 };
-use bedrock_diy_tests::{Receiver, Site};
+use bedrock_diy_tests::{Receiver, Site, wait::PATIENCE};
 use serde_json::json;
 
-use crate::{Flight, PATIENCE, stack};
+use crate::{Flight, stack};
 
 /// How often notify and deliver die.
 const DEATHS: usize = 4;

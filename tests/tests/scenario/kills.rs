@@ -2,15 +2,15 @@
 
 use bedrock_diy_core::job::JobStatus;
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
-use bedrock_diy_tests::{Left, Program, Project, ScriptedServer};
+use bedrock_diy_tests::{Left, Program, Project, ScriptedServer, wait};
 use rand::RngExt as _;
 
 const ARTICLES: usize = 200;
 const CARDS: usize = 5;
 const KILLS: u64 = 20;
 const IN_FLIGHT: u64 = 16;
-/// Twice the calls in flight: see `Machine::workers`.
-const JOBS_AT_ONCE: u64 = 2 * IN_FLIGHT;
+/// So many jobs are worked at once where so many calls may be in flight: see `Machine::workers`.
+const JOBS_AT_ONCE: u64 = 128;
 /// Up to so many calls come between two kills: most rounds see far more than can be in flight, and what
 /// was not on the disk by then would be missed.
 const BETWEEN_KILLS: u64 = 90;
@@ -33,15 +33,14 @@ async fn killed_twenty_times_every_article_is_done_once_and_paid_once() {
         // A number of further model calls, drawn anew each time, decides when: from the first one to
         // somewhere in the middle of the rest.
         let until = called_before + rand::rng().random_range(1..BETWEEN_KILLS);
-        while model.calls() < until && child.try_wait().unwrap().is_none() {
-            tokio::task::yield_now().await;
-        }
+        wait::until(|| model.calls() >= until || child.try_wait().unwrap().is_some());
         assert!(
             child.try_wait().unwrap().is_none(),
             "it was done after {kills} kills: the articles are too few"
         );
         child.kill().unwrap();
         child.wait().unwrap();
+        model.comes_to_rest();
         kills += 1;
         let recorded = recorded_stages(&project).await;
         // In flight is what was asked and whose answer is not on the disk: what is being answered, and

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use bedrock_diy_core::job::JobStatus;
+use bedrock_diy_core::job::{Job, JobStatus};
 use bedrock_diy_model_server::{
     StopReason,
     scripted::{Reply, Rule, Script},
 };
-use bedrock_diy_tests::{Left, Program, Project, ScriptedServer};
+use bedrock_diy_tests::{Left, Program, Project, ScriptedServer, wait};
 
 fn drop_into(project: &Project, batch: &str, name: &str, text: &str) {
     let folder = project.data().join("inbox/news").join(batch);
@@ -124,15 +124,13 @@ async fn a_failed_job_is_retried_and_a_finished_one_is_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_cancelled_while_it_runs() {
     // Longer than a command takes on a machine that is busy.
-    let slow = Rule::reply(Reply::text("slow").latency(2_000, 0.0));
+    let slow = Rule::reply(Reply::text("slow").latency(5_000, 0.0));
     let model = ScriptedServer::start(Script::default().rule(slow)).await;
     let project = Project::with_cards(5);
     let program = Program::new(&project.data(), &model.url());
     drop_into(&project, "monday", "a.txt", "The bridge opens.");
     let mut child = program.start(project.serve());
-    while model.calls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    wait::until(|| model.calls() > 0);
     let left = Left::open(&project.data());
     let job = left.jobs()[0].clone();
     let cancelled = program.run(["jobs", "cancel", job.job_id.as_str()]);
@@ -146,15 +144,12 @@ async fn a_job_is_cancelled_while_it_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_do_not_work_one_data_folder() {
-    let slow = Rule::reply(Reply::text("slow").latency(2_000, 0.0));
-    let model = ScriptedServer::start(Script::default().rule(slow)).await;
+    let model = ScriptedServer::start(Script::default().rule(Rule::hang())).await;
     let project = Project::with_cards(1);
     project.small_articles(1);
     let program = Program::new(&project.data(), &model.url());
     let mut first = program.start(project.run(1));
-    while model.calls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    wait::until(|| model.calls() > 0);
     let second = program.run(project.run(1));
     assert_eq!(second.code, Some(3));
     assert!(
@@ -162,30 +157,34 @@ async fn two_processes_do_not_work_one_data_folder() {
         "{}",
         second.stderr
     );
-    assert!(first.wait().unwrap().success());
     assert_eq!(model.calls(), 1);
+    assert_eq!(first.try_wait().unwrap(), None, "it works on");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // With its end the folder is free, and what was begun there is gone on with.
+    model.set_script(Script::default());
+    let third = program.run(project.run(1));
+    assert_eq!(third.code, Some(0), "{}", third.stderr);
+    assert_eq!(model.calls(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_ends_although_a_job_that_waits_is_cancelled_from_outside() {
-    let slow = Rule::reply(Reply::text("slow").latency(400, 0.0));
+    // The first one is slow: the others wait meanwhile, and two of the jobs are not begun.
+    let slow = Rule::reply(Reply::text("slow").latency(5_000, 0.0)).times(1);
     let model = ScriptedServer::start(Script::default().rule(slow)).await;
     let project = Project::with_cards(1);
     project.small_articles(6);
     let program = Program::new(&project.data(), &model.url());
     let mut child = program.start(project.run(1));
-    while model.calls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    wait::until(|| model.calls() > 0);
     let left = Left::open(&project.data());
-    let waiting = loop {
+    let waiting = wait::found(|| {
         let jobs = left.jobs();
-        let waiting = jobs.iter().find(|job| job.status == JobStatus::Accepted);
-        if let Some(job) = waiting.filter(|_| jobs.len() == 6) {
-            break job.job_id.clone();
-        }
-        tokio::task::yield_now().await;
-    };
+        let is_waiting = |job: &&Job| job.status == JobStatus::Accepted;
+        let waiting: Vec<_> = jobs.iter().filter(is_waiting).collect();
+        (jobs.len() == 6 && waiting.len() == 2).then(|| waiting[0].job_id.clone())
+    });
     let cancelled = program.run(["jobs", "cancel", waiting.as_str()]);
     assert_eq!(cancelled.stdout.trim(), format!("{waiting} CANCELLED"));
     assert_eq!(child.wait().unwrap().code(), Some(1), "one article has no result");

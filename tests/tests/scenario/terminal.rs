@@ -1,8 +1,9 @@
 //! At the terminal: readers that go away, interrupts, exit codes, lists, and what logs may hold.
 
 use std::{
-    io::Read as _,
+    io::{BufRead as _, BufReader, Read as _},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use bedrock_diy_core::job::JobStatus;
@@ -10,7 +11,7 @@ use bedrock_diy_model_server::{
     StopReason,
     scripted::{Reply, Rule, Script},
 };
-use bedrock_diy_tests::{Ended, Left, Program, Project, ScriptedServer};
+use bedrock_diy_tests::{Ended, Left, Program, Project, ScriptedServer, wait};
 
 /// Runs a command whose readers are gone before it says anything; answers its exit code.
 fn unread(mut command: Command) -> Option<i32> {
@@ -29,12 +30,6 @@ fn interrupt(child: &Child) {
         .status()
         .unwrap();
     assert!(sent.success());
-}
-
-async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,8 +62,8 @@ async fn a_reader_that_goes_away_ends_no_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_lets_answers_come_to_their_end_and_the_same_command_goes_on() {
-    // Answers that are alike would come from the memo.
-    let slow = Rule::reply(Reply::template("${hash}").latency(700, 0.0));
+    // Answers that are alike would come from the memo. The interrupt has to come before they do.
+    let slow = Rule::reply(Reply::template("${hash}").latency(5_000, 0.0));
     let model = ScriptedServer::start(Script::default().rule(slow)).await;
     let project = Project::with_cards(2);
     project.small_articles(6);
@@ -79,7 +74,7 @@ async fn an_interrupt_lets_answers_come_to_their_end_and_the_same_command_goes_o
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    until(|| model.in_flight() == 3).await;
+    wait::until(|| model.in_flight() == 3);
     interrupt(&run);
     let (mut said, mut table) = (String::new(), String::new());
     run.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -111,9 +106,9 @@ async fn a_fresh_run_that_was_interrupted_goes_on_and_the_next_one_begins_anew()
     assert_eq!(program.run(project.run(2)).code, Some(0));
     assert_eq!(model.calls(), 5);
 
-    model.set_script(Script::default().rule(Rule::reply(answer().latency(500, 0.0))));
+    model.set_script(Script::default().rule(Rule::reply(answer().latency(5_000, 0.0))));
     let mut interrupted = program.start(fresh());
-    until(|| model.in_flight() == 2).await;
+    wait::until(|| model.in_flight() == 2);
     interrupt(&interrupted);
     assert_eq!(interrupted.wait().unwrap().code(), Some(130));
     assert_eq!(model.calls(), 5 + 2);
@@ -131,15 +126,22 @@ async fn a_second_interrupt_stops_at_once() {
     let project = Project::with_cards(1);
     project.small_articles(1);
     let program = Program::new(&project.data(), &model.url());
-    let mut run = program.start(project.run(1));
-    until(|| model.in_flight() == 1).await;
+    let mut run = program
+        .command(project.run(1))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines();
+    wait::until(|| model.in_flight() == 1);
     interrupt(&run);
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(said.any(|line| line.unwrap().contains("are finished first")));
     assert_eq!(run.try_wait().unwrap(), None, "it waits for the answer");
     interrupt(&run);
-    let asked = std::time::Instant::now();
+    let asked = Instant::now();
     assert_eq!(run.wait().unwrap().code(), Some(130));
-    assert!(asked.elapsed().as_secs() < 5);
+    // Of itself it would wait for half a minute.
+    assert!(asked.elapsed() < Duration::from_secs(25));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,7 @@
 //! The process is killed at random moments while events go to a webhook: each arrives at least once, always under the
 //! same id.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bedrock_diy_core::{
     DeliveryId, ProjectId, WebhookId,
@@ -14,7 +11,7 @@ use bedrock_diy_core::{
     webhook::{Delivery, DeliveryStatus},
 };
 use bedrock_diy_model_server::scripted::{Reply as ModelReply, Rule, Script};
-use bedrock_diy_tests::{Left, Program, Project, Receiver, Reply, ScriptedServer, Served};
+use bedrock_diy_tests::{Left, Program, Project, Receiver, Reply, ScriptedServer, Served, wait};
 use rand::RngExt as _;
 use serde_json::json;
 
@@ -22,8 +19,6 @@ const ARTICLES: usize = 150;
 const KILLS: usize = 10;
 /// Up to so many deliveries come between two kills.
 const BETWEEN_KILLS: usize = 20;
-/// How often is looked whether everything has come to its end.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_ten_times_every_event_arrives_under_one_id() {
@@ -68,9 +63,7 @@ async fn killed_ten_times_every_event_arrives_under_one_id() {
     let _served = start();
     let left = Left::open(&project.data());
     let ended = || left.statuses().into_iter().collect::<Vec<_>>() == [(JobStatus::Succeeded, ARTICLES)];
-    while !ended() {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    wait::asked(async || ended().then_some(())).await;
     let news = ProjectId::new("news").unwrap();
     let webhook = left.machine.webhooks.webhooks(&news).await.unwrap().remove(0);
     let mut events = Vec::new();
@@ -79,16 +72,14 @@ async fn killed_ten_times_every_event_arrives_under_one_id() {
     }
     events.retain(|event| event.fact.is_for_the_bus());
     // What failed comes again after some seconds.
-    let log = loop {
+    let log = wait::asked(async || {
         let log = log(&left, &webhook.webhook_id).await;
         let is_over = log
             .iter()
             .all(|delivery| delivery.status != DeliveryStatus::Pending);
-        if is_over && log.len() == events.len() {
-            break log;
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    };
+        (is_over && log.len() == events.len()).then_some(log)
+    });
+    let log = log.await;
     let mut bodies: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
     let posted = receiver.posted();
     for one in &posted {

@@ -61,13 +61,9 @@ fn an_editor_goes_from_nothing_to_a_result() {
     }
     put.send("The bridge opens.").unwrap();
     let jobs = ticket["jobs"].as_str().unwrap();
-    let job = loop {
-        let listed = ada.get(jobs).expect(200).json();
-        if let Some(job) = listed["items"].get(0) {
-            break job["links"]["self"].as_str().unwrap().to_owned();
-        }
-    };
-    assert_eq!(ada.ended(&job)["article"]["name"], "기사.txt");
+    let listed = ada.when(jobs, |listed| listed["items"].get(0).is_some());
+    let job = listed["items"][0]["links"]["self"].as_str().unwrap();
+    assert_eq!(ada.ended(job)["article"]["name"], "기사.txt");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bedrock_diy_core::{Code, job::JobStatus};
-use bedrock_diy_tests::{Site, site::types, stack};
+use bedrock_diy_tests::{Site, site::told, stack};
 use futures_util::future::join_all;
 
 const CARDS: usize = 5;
@@ -28,7 +28,7 @@ async fn a_hundred_articles_in_two_projects_are_each_one_job() {
 }
 
 async fn fifty_articles(site: &Site) {
-    let told = site.listen().await;
+    let inbox = site.listen().await;
     let mut jobs = Vec::new();
     for number in 0..50 {
         let text = format!("Article {number} of {} tells of the bridge.", site.id);
@@ -68,12 +68,13 @@ async fn fifty_articles(site: &Site) {
         "each stage was asked once"
     );
 
-    let types = types(&told.receive_all().await);
-    for (name, count) in [
+    let expected = [
         ("job.accepted", 50),
         ("job.succeeded", 50),
         ("stage.completed", 250),
-    ] {
+    ];
+    let types = told(&inbox, &expected).await;
+    for (name, count) in expected {
         assert_eq!(types.get(name), Some(&count), "{name} of {types:?}");
     }
     let project = site

@@ -6,8 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
+use async_trait::async_trait;
 use bedrock_diy_aws::{
     Bedrock, DynamoHistory, DynamoJobs, DynamoMemo, DynamoProjects, DynamoQuota, DynamoWatches, EventBridge,
     Pushes, S3Objects, StepFunctions, SystemClock,
@@ -18,9 +20,11 @@ use bedrock_diy_core::{
     article::{Article, Bucket, SubmittedPart, submitted_key},
     catalogue::Catalogue,
     cursor::{Cursor, Next},
+    error::Result,
+    event::{Event, Unstored},
     intake::{IntakeMessage, Lane, Submission},
     job::JobStatus,
-    ports::Objects,
+    ports::{Followers, Objects},
 };
 use bedrock_diy_finish::Finish;
 use bedrock_diy_intake::Intake;
@@ -39,6 +43,33 @@ struct Functions {
     plan: Plan,
     stage: Stage,
     finish: Finish,
+}
+
+/// Followers for whom each stage looks once. How often more it looks depends on how long the model takes, which is
+/// whatever this machine has time for.
+struct LookedForOnce(Pushes);
+
+#[async_trait]
+impl Followers for LookedForOnce {
+    async fn has(&self, job: &JobId) -> Result<bool> {
+        self.0.has(job).await
+    }
+
+    async fn comes(&self, _: &JobId) {
+        std::future::pending::<()>().await;
+    }
+
+    fn pace(&self) -> Duration {
+        self.0.pace()
+    }
+
+    async fn show(&self, job: &JobId, unstored: Unstored) {
+        self.0.show(job, unstored).await;
+    }
+
+    async fn tell(&self, events: &[Event]) {
+        self.0.tell(events).await;
+    }
 }
 
 /// What an article's way cost, by function; `stage` is all of its stages.
@@ -198,14 +229,14 @@ impl Functions {
             model: Arc::new(Bedrock::new(meter.bedrock(&model))),
             quota: Arc::new(DynamoQuota::new(dynamodb(), catalogue.clone(), &config)),
             bus,
-            followers: Arc::new(Pushes::new(
+            followers: Arc::new(LookedForOnce(Pushes::new(
                 site.stack.gateway().unwrap(),
                 dynamodb(),
                 &config,
                 clock.clone(),
                 jobs,
                 watches,
-            )),
+            ))),
             clock,
         };
         Self {

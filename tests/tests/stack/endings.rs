@@ -1,12 +1,12 @@
 //! Jobs that end badly, and messages that are none.
 
 use bedrock_diy_core::{Code, job::JobStatus};
-use bedrock_diy_tests::{Inbox, Site, site::types, stack};
+use bedrock_diy_tests::{Inbox, Site, site::told, stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_article_that_fails_closes_its_job_with_its_code_and_an_event() {
     let site = Site::open(stack(), "failing", 2).await;
-    let told = site.listen().await;
+    let inbox = site.listen().await;
     let cases = [
         ("TRUNCATED", Code::OutputTruncated),
         ("GUARDED", Code::ContentBlocked),
@@ -24,7 +24,7 @@ async fn an_article_that_fails_closes_its_job_with_its_code_and_an_event() {
         let ended = site.ended(&job).await;
         assert_eq!(ended.error.map(|error| error.code), code);
     }
-    let types = types(&told.receive_all().await);
+    let types = told(&inbox, &[("job.failed", 3), ("job.succeeded", 1)]).await;
     assert_eq!(types.get("job.failed"), Some(&3), "{types:?}");
     assert_eq!(types.get("job.succeeded"), Some(&1), "{types:?}");
 }
@@ -32,14 +32,15 @@ async fn an_article_that_fails_closes_its_job_with_its_code_and_an_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_that_is_stopped_closes_its_job() {
     let site = Site::open(stack(), "stopped", 1).await;
-    let told = site.listen().await;
+    let inbox = site.listen().await;
     let (job, _) = site.drop("hangs.txt", b"CASE-HANG").await;
     site.when(&job, |job| job.status == JobStatus::Running).await;
     site.stop_execution(&job).await;
     let ended = site.ended(&job).await;
     assert_eq!(ended.status, JobStatus::Failed);
     assert_eq!(ended.error.unwrap().code, Code::Cancelled);
-    assert_eq!(types(&told.receive_all().await).get("job.failed"), Some(&1));
+    let types = told(&inbox, &[("job.failed", 1)]).await;
+    assert_eq!(types.get("job.failed"), Some(&1), "{types:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,12 @@
 //! The scenarios in `scenarios/`, on the deployed stack. The same files run on one machine.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use bedrock_diy_core::{BatchId, JobId};
 use bedrock_diy_tests::{
     Project, Site,
     scenario::{Content, End, Scenario, World},
-    stack,
+    stack, wait,
 };
 
 /// A project on the stack.
@@ -38,12 +38,12 @@ impl World for Deployed {
         for (name, content) in files {
             site.drop_in(batch, name, content.bytes()).await;
         }
-        let mut ids = site.listed_in(batch).await;
-        while ids.len() < articles {
-            // Nobody tells whoever has only the tables.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            ids = site.listed_in(batch).await;
-        }
+        // Nobody tells whoever has only the tables.
+        let ids = wait::asked(async || {
+            let ids = site.listed_in(batch).await;
+            (ids.len() >= articles).then_some(ids)
+        });
+        let ids = ids.await;
         let mut ends = BTreeMap::new();
         for id in ids {
             let job = site.ended(&JobId::new(id).unwrap()).await;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use bedrock_diy_tests::{Client, Heard, Socket, everybody::hears_the_same, stack, users::Users};
+use bedrock_diy_tests::{Client, Heard, Socket, everybody::hears_the_same, stack, users::Users, wait};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -210,9 +210,7 @@ async fn what_a_connection_followed_is_forgotten_with_it() {
     });
     assert_eq!(rows(&job).await, 1);
     drop(socket);
-    while rows(&job).await > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait::asked(async || (rows(&job).await == 0).then_some(())).await;
     let _ = tokio::task::block_in_place(|| {
         newsroom
             .ada
@@ -265,7 +263,5 @@ async fn a_connection_that_is_gone_is_forgotten_when_it_is_told_something() {
         newsroom.ada.ended(&taken.header("location").unwrap())
     });
     assert_eq!(job["status"], "SUCCEEDED", "nobody waits for who is gone");
-    while there().await {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait::asked(async || (!there().await).then_some(())).await;
 }

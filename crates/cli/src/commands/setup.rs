@@ -4,6 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use bedrock_diy_core::{Code, Failure, catalogue::Catalogue, error::Result};
 use bedrock_diy_embedded::DataFolderLock;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::{
@@ -67,27 +69,55 @@ pub(super) fn workers(
 pub(super) fn stop_on_signal() -> (watch::Sender<bool>, watch::Receiver<bool>) {
     let (sender, receiver) = watch::channel(false);
     let signalled = sender.clone();
+    let mut signals = Signals::listen();
     tokio::spawn(async move {
-        signal().await;
+        signals.next().await;
         say("Stopping: answers that are being written are finished first. Ctrl-C again stops at once.");
         let _ = signalled.send(true);
-        signal().await;
+        signals.next().await;
         std::process::exit(crate::exit::Exit::Interrupted as i32);
     });
     (sender, receiver)
 }
 
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+/// Ctrl-C and a polite kill. Both are listened for from the beginning: what comes while nobody waits is not lost. What
+/// can't be listened for never comes.
+#[cfg(unix)]
+struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        Self {
+            interrupt: signal(SignalKind::interrupt()).ok(),
+            terminate: signal(SignalKind::terminate()).ok(),
         }
     }
-    let _ = tokio::signal::ctrl_c().await;
+
+    async fn next(&mut self) {
+        let Self { interrupt, terminate } = self;
+        tokio::select! {
+            Some(()) = async { interrupt.as_mut()?.recv().await } => {}
+            Some(()) = async { terminate.as_mut()?.recv().await } => {}
+            else => std::future::pending().await,
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

@@ -9,14 +9,14 @@ use bedrock_diy_model_server::{
     Breakage,
     scripted::{Reply, Rule, Script},
 };
-use bedrock_diy_tests::Ended;
+use bedrock_diy_tests::{
+    Ended,
+    wait::{self, PATIENCE},
+};
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::{Value, json};
 
 use super::{Somebody, done, served};
-
-/// What a test waits for at a terminal, in milliseconds.
-const PATIENCE: u64 = 60_000;
 
 /// What somebody says through a pipe, and is told.
 fn piped(ada: &Somebody, more: &[&str], said: &str) -> Ended {
@@ -47,7 +47,8 @@ fn at_a_terminal(ada: &Somebody, more: &[&str]) -> PtySession {
     .concat();
     let mut command = ada.command(&arguments);
     command.env("TERM", "xterm").stdin(Stdio::inherit());
-    spawn_command(command, Some(PATIENCE)).unwrap()
+    let patience = u64::try_from(PATIENCE.as_millis()).unwrap();
+    spawn_command(command, Some(patience)).unwrap()
 }
 
 /// The session that was said to be come back with.
@@ -119,6 +120,7 @@ async fn a_message_waits_until_the_one_before_it_is_answered() {
         chat.stdin.take().unwrap().write_all(b"Later.\n").unwrap();
         let mut said = BufReader::new(chat.stderr.take().unwrap()).lines();
         assert!(said.any(|line| line.unwrap().contains("still being answered")));
+        wait::until(|| model.in_flight() == 1);
         model.set_script(Script::default());
         let _ = owner.post(&format!("{earlier}:cancel"), &Value::Null).expect(200);
         let rest: Vec<_> = said.map(Result::unwrap).collect();
@@ -177,7 +179,7 @@ async fn at_a_terminal_answers_are_seen_while_they_are_written_and_ctrl_c_cancel
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_terminal_void_answers_are_said_to_be_and_long_ones_are_shown_whole() {
     let half = Reply::text("Half of an answer that never ends.").chunks(8);
-    let half = Rule::reply(half.latency(50, 100.0).breaks(6, Breakage::Cut)).times(1);
+    let half = Rule::reply(half.latency(50, 1_000.0).breaks(6, Breakage::Cut)).times(1);
     // More than is told while it is written.
     let everything = "The bridge opens. ".repeat(8_000) + "The very end.";
     let script = Script::default()

@@ -4,6 +4,7 @@ use bedrock_diy_model_server::{
     StopReason,
     scripted::{Reply, Rule, Script},
 };
+use bedrock_diy_tests::wait;
 use serde_json::Value;
 
 use super::{failed, served, write};
@@ -126,9 +127,7 @@ async fn a_batch_is_followed_to_its_last_job_s_end_wherever_it_is_listed() {
         ada.asked(&submit);
         // An upload becomes its jobs soon; a list is of what there is.
         let listed = "/api/projects/news/batches/mon%20day";
-        while served.owner().get(listed).json()["jobs"] != 231 {
-            std::thread::yield_now();
-        }
+        wait::until(|| served.owner().get(listed).json()["jobs"] == 231);
         let follow = ["follow", "--batch", "mon day", "--project", "news"];
         let there = ada.ask(&follow);
         assert_eq!(there.code, Some(1), "{}", there.stderr);

@@ -9,7 +9,7 @@ use bedrock_diy_model_server::{
     StopReason,
     scripted::{Reply, Rule, Script},
 };
-use bedrock_diy_tests::Program;
+use bedrock_diy_tests::{Nowhere, Program};
 use serde_json::{Value, json};
 
 use super::{
@@ -252,8 +252,9 @@ async fn a_wrong_token_and_a_server_that_is_away_are_told_with_what_to_do() {
             "{no_token}"
         );
 
-        let url = served.url();
         drop(served);
+        let nowhere = Nowhere::keep();
+        let url = nowhere.url();
         let away = failed(
             ada.run(&["jobs", "list", "--project", "news", "--endpoint", &url]),
             3,

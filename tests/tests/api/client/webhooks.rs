@@ -49,7 +49,7 @@ async fn a_webhook_is_made_tried_looked_at_and_mended_at_a_command_line() {
         assert!(on.contains("on"), "{on}");
         let again = ada.asked(&["webhooks", "redeliver", "news", id, "--failed"]);
         assert_eq!(again.lines().count(), 1);
-        let posted = receiver.wait(|posted| posted.len() == 3);
+        let posted = receiver.wait(|posted| posted.len() >= 3);
         assert_eq!(posted[2].header("webhook-id"), again.trim());
         let delivery = format!("/api/projects/news/webhooks/{id}/deliveries/{}", again.trim());
         let _ = served

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bedrock_diy_core::limits;
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
-use bedrock_diy_tests::{Heard, Program, Project, ScriptedServer, Served, Socket};
+use bedrock_diy_tests::{Heard, Program, Project, ScriptedServer, Served, Socket, wait};
 use serde_json::json;
 
 use super::{id, served, stored, submission};
@@ -79,8 +79,8 @@ fn hear_all(socket: &mut Socket, after: u64, jobs: &[Heard]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_late_to_a_batch_or_a_project_hears_what_has_happened_and_goes_on() {
-    let held = Rule::reply(Reply::text("Slowly.").latency(1_500, 1.0)).user_contains("waits");
-    let (_model, _project, served) = served(Script::default().rule(held)).await;
+    let held = Rule::reply(Reply::text("Slowly.").latency(5_000, 1.0)).user_contains("waits");
+    let (model, _project, served) = served(Script::default().rule(held)).await;
     tokio::task::block_in_place(|| {
         let ada = served.owner();
         let submit = |batch: &str, text: &str| {
@@ -98,6 +98,7 @@ async fn whoever_comes_late_to_a_batch_or_a_project_hears_what_has_happened_and_
         }
         // One that goes on while it is begun to be followed, and one that comes later.
         monday.push(submit("monday", "It waits."));
+        wait::until(|| model.in_flight() > 0);
         let mut sockets: Vec<_> = ["0", "2"].map(|_| served.socket()).into();
         for (socket, after) in sockets.iter_mut().zip(["0", "2"]) {
             let follow = json!({"type": "follow", "projectId": "news", "batch": "monday", "after": after});
