@@ -197,8 +197,9 @@ impl JobIndex for SqliteJobs {
 impl Jobs for SqliteJobs {
     async fn accept(&self, change: Change) -> Result<Accepted> {
         let document = to_json("job", &change.job)?;
-        let writing = Arc::new(change);
-        let written = Arc::clone(&writing);
+        let writing = self.recent.writing(&change.job.job_id);
+        let change = Arc::new(change);
+        let written = Arc::clone(&change);
         let rows = self
             .database
             .write(move |connection| {
@@ -234,16 +235,16 @@ impl Jobs for SqliteJobs {
         let seq = match rows {
             Rows::Written { seq, .. } => seq,
             Rows::Standing(job) => {
-                self.recent.keep_read(&job);
-                return Ok(if job.job_id == writing.job.job_id {
+                writing.in_vain(&job);
+                return Ok(if job.job_id == change.job.job_id {
                     Accepted::Already(*job)
                 } else {
                     Accepted::SessionBusy(*job)
                 });
             }
         };
-        let Change { job, events, .. } = Arc::unwrap_or_clone(writing);
-        self.recent.keep_written(&job, seq, None);
+        let Change { job, events, .. } = Arc::unwrap_or_clone(change);
+        writing.done(&job, seq, None);
         Ok(Accepted::New(job, events))
     }
 
@@ -265,10 +266,11 @@ impl Jobs for SqliteJobs {
             self.memo.expect(&entry.memo_key);
         }
         let document = to_json("job", &change.job)?;
+        let known = self.recent.seq(&change.job.job_id);
+        let writing = self.recent.writing(&change.job.job_id);
         // Shared, not moved: what is made on one thread and dropped on another is slow to free.
-        let writing = Arc::new((change, output));
-        let (written, folders) = (Arc::clone(&writing), self.objects.folders());
-        let known = self.recent.seq(&writing.0.job.job_id);
+        let change = Arc::new((change, output));
+        let (written, folders) = (Arc::clone(&change), self.objects.folders());
         let rows = self
             .database
             .write(move |connection| {
@@ -283,12 +285,12 @@ impl Jobs for SqliteJobs {
         let (seq, folder) = match rows {
             Rows::Written { seq, folder } => (seq, folder),
             Rows::Standing(job) => {
-                self.recent.keep_read(&job);
+                writing.in_vain(&job);
                 return Ok(Applied::Stale(*job));
             }
         };
-        let (change, output) = Arc::unwrap_or_clone(writing);
-        self.recent.keep_written(&change.job, seq, change.stage);
+        let (change, output) = Arc::unwrap_or_clone(change);
+        writing.done(&change.job, seq, change.stage);
         if let Some(((object, body), folder)) = output.as_ref().zip(folder) {
             self.objects.keep_recent(object, body, folder);
         }
@@ -314,6 +316,9 @@ impl Jobs for SqliteJobs {
             found.extend(events.into_iter().filter(|event| event.number > after));
         }
         found.truncate(limit);
+        if let Some(last) = found.last() {
+            self.recent.has_come_to(job, last.number);
+        }
         Ok(found)
     }
 }

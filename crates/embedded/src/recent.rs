@@ -2,6 +2,7 @@
 //! commit of another, and an article's next stage reads what its last one wrote.
 
 use std::{
+    collections::HashMap,
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -27,7 +28,14 @@ const OBJECT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Jobs as this process wrote them last, or found them ended.
 #[derive(Debug, Clone)]
-pub(crate) struct RecentJobs(Arc<Mutex<LruCache<JobId, Written>>>);
+pub(crate) struct RecentJobs(Arc<Mutex<Jobs>>);
+
+#[derive(Debug)]
+struct Jobs {
+    kept: LruCache<JobId, Written>,
+    /// Writes that have begun and whose end was not told yet, by their job: each may be in the database already.
+    writes: HashMap<JobId, u32>,
+}
 
 #[derive(Debug)]
 struct Written {
@@ -44,6 +52,14 @@ impl Written {
     fn counts(&self) -> bool {
         self.job.status.is_terminal() || self.at.elapsed() < FRESH
     }
+}
+
+/// A write of a job that has begun. Until it is dropped the job is read from the database: whoever has seen there what
+/// the write brought is not shown what was before it.
+pub(crate) struct Writing {
+    jobs: RecentJobs,
+    job: JobId,
+    is_kept: bool,
 }
 
 /// Kept at once: many more than are worked at once.
@@ -116,24 +132,38 @@ impl RecentJobs {
         })
     }
 
-    /// A job's row.
-    pub(crate) fn seq(&self, job: &JobId) -> Option<i64> {
-        self.lock().get(job).and_then(|written| written.seq)
+    /// For a write of a job to hold until it has ended.
+    pub(crate) fn writing(&self, job: &JobId) -> Writing {
+        *self.lock().writes.entry(job.clone()).or_default() += 1;
+        Writing {
+            jobs: self.clone(),
+            job: job.clone(),
+            is_kept: false,
+        }
     }
 
-    /// Keeps a job as it was written into its row, with the stage that it has just finished.
-    pub(crate) fn keep_written(&self, job: &Job, seq: i64, stage: Option<StageRecord>) {
-        self.keep(job, Some(seq), stage);
+    /// Forgets what is kept of a job that has come further than to that: another process wrote it.
+    pub(crate) fn has_come_to(&self, job: &JobId, version: u64) {
+        let mut jobs = self.lock();
+        let is_behind = jobs.kept.peek(job).is_some_and(|kept| kept.job.version < version);
+        if is_behind && !jobs.writes.contains_key(job) {
+            jobs.kept.pop(job);
+        }
+    }
+
+    /// A job's row.
+    pub(crate) fn seq(&self, job: &JobId) -> Option<i64> {
+        self.lock().kept.get(job).and_then(|written| written.seq)
     }
 
     /// Keeps a job as it was read.
-    pub(crate) fn keep_read(&self, job: &Job) {
+    fn keep_read(&self, job: &Job) {
         self.keep(job, None, None);
     }
 
     fn keep(&self, job: &Job, seq: Option<i64>, stage: Option<StageRecord>) {
         let mut jobs = self.lock();
-        let kept = jobs.get_or_insert_mut_ref(&job.job_id, || Written {
+        let kept = jobs.kept.get_or_insert_mut_ref(&job.job_id, || Written {
             at: Instant::now(),
             job: job.clone(),
             seq,
@@ -159,7 +189,7 @@ impl RecentJobs {
 
     /// Keeps the stages that were read of a job, where it has ended and is kept.
     pub(crate) fn keep_stages(&self, job: &JobId, stages: &Arc<Vec<StageRecord>>) {
-        if let Some(written) = self.lock().get_mut(job)
+        if let Some(written) = self.lock().kept.get_mut(job)
             && written.job.status.is_terminal()
         {
             written.stages = Arc::clone(stages);
@@ -167,20 +197,59 @@ impl RecentJobs {
     }
 
     fn with<T>(&self, job: &JobId, take: impl FnOnce(&Written) -> Option<T>) -> Option<T> {
-        self.lock()
+        let mut jobs = self.lock();
+        if jobs.writes.contains_key(job) {
+            return None;
+        }
+        jobs.kept
             .get(job)
             .filter(|written| written.counts())
             .and_then(take)
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<JobId, Written>> {
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Default for RecentJobs {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(LruCache::new(JOBS))))
+        Self(Arc::new(Mutex::new(Jobs {
+            kept: LruCache::new(JOBS),
+            writes: HashMap::new(),
+        })))
+    }
+}
+
+impl Writing {
+    /// The job was written into its row like this, with the stage that it has just finished.
+    pub(crate) fn done(mut self, job: &Job, seq: i64, stage: Option<StageRecord>) {
+        self.jobs.keep(job, Some(seq), stage);
+        self.is_kept = true;
+    }
+
+    /// Nothing was written: this job stands there, or in its way.
+    pub(crate) fn in_vain(mut self, standing: &Job) {
+        self.jobs.keep_read(standing);
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut jobs = self.jobs.lock();
+        let others = jobs
+            .writes
+            .remove(&self.job)
+            .unwrap_or_default()
+            .saturating_sub(1);
+        if others > 0 {
+            jobs.writes.insert(self.job.clone(), others);
+        }
+        // What became of it is not known: it may be written yet.
+        if !self.is_kept {
+            jobs.kept.pop(&self.job);
+        }
     }
 }
 

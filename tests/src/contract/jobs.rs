@@ -1,6 +1,7 @@
 use bedrock_diy_core::{
     BatchId, Code, JobId, ProjectId,
     article::output_key,
+    event::{Event, Fact},
     job::{Change, Job, JobStatus, StageCompletion},
     model::Usage,
     page::PageRequest,
@@ -253,6 +254,46 @@ pub async fn events_are_read_from_a_number_on(jobs: &dyn Jobs) {
     assert_eq!(numbers(0, 100).await, [1, 2, 3, 4, 5, 6]);
     assert_eq!(numbers(2, 2).await, [3, 4]);
     assert_eq!(numbers(6, 100).await, [] as [u64; 0]);
+}
+
+/// Whoever has read of an event is not shown the job as it was before that.
+pub async fn whoever_has_read_an_event_finds_the_job_as_far(jobs: &dyn Jobs) {
+    for round in 0..5 {
+        let change = acceptance(&format!("as far {round}"));
+        jobs.accept(change.clone()).await.unwrap();
+        let id = &change.job.job_id;
+        let writes = async {
+            let mut change = started(&change.job);
+            for text in ["one", "other"] {
+                jobs.apply(change.clone()).await.unwrap();
+                change = change
+                    .job
+                    .complete_stage(completion(&change.job, text), None, now());
+            }
+            let last = change.job.version;
+            jobs.apply(change).await.unwrap();
+            last
+        };
+        let looks = async {
+            let (mut seen, mut stages) = (0, 0);
+            while stages < 2 {
+                let events = jobs.events(id, seen, 100).await.unwrap();
+                let completed = |event: &&Event| matches!(event.fact, Fact::StageCompleted { .. });
+                stages += events.iter().filter(completed).count();
+                seen = events.last().map_or(seen, |event| event.number);
+                assert!(
+                    jobs.stages(id).await.unwrap().len() >= stages,
+                    "after event {seen}"
+                );
+                let job = jobs.read(id).await.unwrap().unwrap();
+                assert!(job.version >= seen, "{} after event {seen}", job.version);
+                tokio::task::yield_now().await;
+            }
+            seen
+        };
+        let (last, seen) = tokio::join!(writes, looks);
+        assert_eq!(seen, last);
+    }
 }
 
 /// A job that nobody accepted is none.

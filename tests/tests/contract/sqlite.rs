@@ -39,6 +39,7 @@ macro_rules! promises {
 
 promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_stands_now,
     a_stale_change_changes_nothing, events_are_read_from_a_number_on,
+    whoever_has_read_an_event_finds_the_job_as_far,
     an_unknown_job_is_none, a_list_shows_each_job_once, a_session_has_one_open_job,
     sessions_are_in_nobody_else_s_way, of_many_at_once_one_gets_the_turn, what_fails_at_once_takes_no_turn);
 promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);

@@ -13,6 +13,9 @@ use crate::{
 };
 
 /// Jobs, their stages and their events.
+///
+/// Whoever has been told of a job's event, by whatever way, MUST NOT be shown the job or its stages as they were before it.
+/// Where another process has stored the event it MAY take a second until that holds for those who have not read it here.
 #[async_trait]
 pub trait Jobs: Send + Sync {
     /// Accepts a job, once.

@@ -125,7 +125,7 @@ async fn a_message_waits_until_the_one_before_it_is_answered() {
         let _ = owner.post(&format!("{earlier}:cancel"), &Value::Null).expect(200);
         let rest: Vec<_> = said.map(Result::unwrap).collect();
         assert!(rest.iter().any(|line| line == "cancelled"), "{rest:?}");
-        assert_eq!(chat.wait().unwrap().code(), Some(0));
+        assert_eq!(chat.wait().unwrap().code(), Some(0), "{rest:?}");
         let messages = owner
             .get("/api/sessions/talk/messages?projectId=news")
             .expect(200)
