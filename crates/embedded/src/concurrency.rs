@@ -1,3 +1,5 @@
+mod turns;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -8,7 +10,8 @@ use bedrock_diy_core::{
     model::{ModelAnswer, ModelRequest},
     ports::{DeltaSink, Model},
 };
-use tokio::sync::Semaphore;
+
+pub use self::turns::Turns;
 
 /// A model that at most so many ask at once, together with those who ask other models of the same turns.
 /// Waiting for one's turn does not count towards the deadline, but is over when the call could not end any
@@ -16,38 +19,17 @@ use tokio::sync::Semaphore;
 pub struct ConcurrencyLimit {
     model: Arc<dyn Model>,
     turns: Arc<Turns>,
-}
-
-/// Turns at calling a model.
-pub struct Turns {
-    turns: Semaphore,
-    at_once: usize,
+    line: usize,
 }
 
 const STAGE: Duration = Duration::from_secs(limits::STAGE_SECONDS as u64);
 
 impl ConcurrencyLimit {
-    /// Limits a model to these turns.
+    /// Limits a model to these turns, for which it stands in a line of its own.
     #[must_use]
     pub fn new(model: Arc<dyn Model>, turns: Arc<Turns>) -> Self {
-        Self { model, turns }
-    }
-}
-
-impl Turns {
-    /// `at_once` calls may be in flight (at least one).
-    #[must_use]
-    pub fn new(at_once: usize) -> Self {
-        Self {
-            turns: Semaphore::new(at_once.max(1)),
-            at_once: at_once.max(1),
-        }
-    }
-
-    /// Lets nobody begin a call any more; those in flight go on. Who waits for a turn, or asks for one,
-    /// fails with [`Code::ModelUnavailable`].
-    pub fn close(&self) {
-        self.turns.close();
+        let line = turns.line();
+        Self { model, turns, line }
     }
 }
 
@@ -60,19 +42,19 @@ impl Model for ConcurrencyLimit {
         on_delta: DeltaSink<'_>,
     ) -> Result<ModelAnswer> {
         let patience = STAGE.saturating_sub(deadline);
-        let _turn = tokio::time::timeout(patience, self.turns.turns.acquire())
+        let _turn = tokio::time::timeout(patience, self.turns.take(self.line))
             .await
             .map_err(|_| {
                 Failure::new(
                     Code::ModelThrottled,
                     format!(
                         "{} calls at once were too few: none ended within {} seconds",
-                        self.turns.at_once,
+                        self.turns.at_once(),
                         patience.as_secs()
                     ),
                 )
             })?
-            .map_err(|_| {
+            .ok_or_else(|| {
                 Failure::new(
                     Code::ModelUnavailable,
                     "no call is begun any more: this is being stopped",
