@@ -7,10 +7,10 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::database::{Database, failure, from_json};
-
-/// Another process (`jobs cancel` beside `serve`) stores events, too, and tells nobody here.
-const LOOK: Duration = Duration::from_secs(1);
+use crate::{
+    database::{Database, failure, from_json},
+    watches::LOOK,
+};
 
 /// What happens within this is read at once: many may look on while much happens.
 const GATHER: Duration = Duration::from_millis(10);

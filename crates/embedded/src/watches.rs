@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// Another process (`jobs cancel` beside `serve`) stores events, too, and tells nobody here.
-const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// What is new of a job: what is written and not yet stored, or nothing where all is.
 type News = watch::Sender<Option<Arc<Unstored>>>;
