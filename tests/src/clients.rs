@@ -1,4 +1,4 @@
-//! Clients that others wrote, used as their users use them: Chromium, `AsyncAPI`'s parser, and libraries for Python.
+//! Clients that others wrote, used as their users use them: Chromium, AsyncAPI's parser, and libraries for Python.
 //!
 //! What uses them lies in `tests/clients`: pages (`*.html`), each of which says in `window.told` what it was told when
 //! it is done, and scripts (`*.js`, `*.py`).
@@ -76,7 +76,7 @@ impl Pages {
     }
 }
 
-/// What `AsyncAPI`'s own parser finds wrong in a document, as it says it.
+/// What AsyncAPI's own parser finds wrong in a document, as it says it.
 #[must_use]
 pub fn asyncapi_faults(document: &Path) -> Vec<String> {
     let mut node = Command::new("node");

@@ -40,14 +40,14 @@ pub struct Bill {
     pub calls: BTreeMap<String, u64>,
     /// Looks at the models' quota: at most one a second for each process and model.
     pub quota_looks: u64,
-    /// Write request units of `DynamoDB`'s tables: one for each begun kilobyte of an item, two in a transaction.
+    /// Write request units of DynamoDB's tables: one for each begun kilobyte of an item, two in a transaction.
     pub write_units: u64,
-    /// Read request units of `DynamoDB`'s tables, halved: two for each begun four kilobytes that were read
+    /// Read request units of DynamoDB's tables, halved: two for each begun four kilobytes that were read
     /// consistently, one for those that were not.
     pub half_read_units: u64,
     /// Events that were put onto a bus.
     pub events: u64,
-    /// Bytes of items that were written to `DynamoDB`, by their keys: what is stored in the end.
+    /// Bytes of items that were written to DynamoDB, by their keys: what is stored in the end.
     pub stored: BTreeMap<String, u64>,
 }
 
@@ -230,8 +230,8 @@ impl Bill {
     }
 }
 
-/// An item's size as `DynamoDB` counts it: names and values ("`DynamoDB` Item sizes and formats", Amazon
-/// `DynamoDB` Developer Guide, 2026-11).
+/// An item's size as DynamoDB counts it: names and values ("DynamoDB Item sizes and formats", Amazon
+/// DynamoDB Developer Guide, 2026-11).
 fn size(item: &Item) -> u64 {
     let bytes: usize = item
         .iter()

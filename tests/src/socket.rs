@@ -119,7 +119,7 @@ impl Socket {
     }
 }
 
-/// A message must be what the `AsyncAPI` document says of its kind.
+/// A message must be what the AsyncAPI document says of its kind.
 fn is_documented(message: &Value) {
     static KINDS: LazyLock<[Validator; 2]> = LazyLock::new(|| {
         let document = bedrock_diy_api::asyncapi();

@@ -1,4 +1,4 @@
-//! Events on an `EventBridge` bus.
+//! Events on an EventBridge bus.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +26,7 @@ use crate::{
 /// Whose events they are: the `source` that rules match.
 pub const SOURCE: &str = "bedrock-diy";
 
-/// Events that one request may put (`PutEvents`, Amazon `EventBridge` API reference, 2026-11).
+/// Events that one request may put (`PutEvents`, Amazon EventBridge API reference, 2026-11).
 const BATCH: usize = 10;
 
 /// A bus.
@@ -37,7 +37,7 @@ pub struct EventBridge {
 }
 
 /// An event as the bus carries it: `detail-type` is its type, `detail` the event with its own id, the
-/// same however often it is published (`EventBridge` gives each put an id of its own).
+/// same however often it is published (EventBridge gives each put an id of its own).
 #[derive(Serialize)]
 struct Detail<'a, T> {
     id: String,

@@ -2,7 +2,7 @@
 
 use bedrock_diy_core::{Code, Failure, article::Bucket, error::Result};
 
-/// The `DynamoDB` tables.
+/// The DynamoDB tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
     /// `PROJECTS_TABLE`: projects, by `projectId`, and who is a member of them.
@@ -21,7 +21,7 @@ pub struct Tables {
     pub model_quota: String,
     /// `WEBHOOKS_TABLE`: inbound hooks and outbound webhooks, by `projectId` and `webhookId`.
     pub webhooks: String,
-    /// `CONNECTIONS_TABLE`: what `WebSocket` connections follow, by `topic` and `connectionId`.
+    /// `CONNECTIONS_TABLE`: what WebSocket connections follow, by `topic` and `connectionId`.
     pub connections: String,
     /// `DELIVERIES_TABLE`: what was sent to outbound webhooks, by `webhookId` and `deliveryId`.
     pub deliveries: String,
@@ -45,7 +45,7 @@ pub struct Config {
     pub tables: Tables,
     /// The buckets.
     pub buckets: Buckets,
-    /// `EVENT_BUS`: the `EventBridge` bus.
+    /// `EVENT_BUS`: the EventBridge bus.
     pub event_bus: String,
     /// `SECRETS_PATH`: what the names of its parameters in the Parameter Store begin with.
     pub secrets_path: String,
@@ -91,7 +91,7 @@ pub struct IssuerConfig {
 /// Where connections that stay open are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketConfig {
-    /// `SOCKET_ENDPOINT`: the address of the `WebSocket` API's stage, by `https`.
+    /// `SOCKET_ENDPOINT`: the address of the WebSocket API's stage, by `https`.
     pub endpoint: String,
 }
 

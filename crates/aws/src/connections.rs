@@ -1,4 +1,4 @@
-//! Who follows what over API Gateway's `WebSocket` API, in `DynamoDB`.
+//! Who follows what over API Gateway's WebSocket API, in DynamoDB.
 //!
 //! A row is a connection that follows a topic, under the topic: who is to be told is read consistently, so that nobody
 //! who began to follow before something happened is left out. It says how much the connection has had. Whoever tells it

@@ -1,4 +1,4 @@
-//! The log of deliveries in `DynamoDB`, and the queue of those that are to be made in SQS.
+//! The log of deliveries in DynamoDB, and the queue of those that are to be made in SQS.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;

@@ -1,4 +1,4 @@
-//! What the adapters on `DynamoDB` have in common: documents as items, and writes that are all or nothing.
+//! What the adapters on DynamoDB have in common: documents as items, and writes that are all or nothing.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -25,7 +25,7 @@ const TRIES: u32 = 6;
 /// Before its second try it waits up to so long, before each further one up to twice as long.
 const FIRST_PAUSE_MILLIS: u64 = 20;
 
-/// Reasons of a cancelled transaction that pass (`TransactWriteItems`, Amazon `DynamoDB` API reference,
+/// Reasons of a cancelled transaction that pass (`TransactWriteItems`, Amazon DynamoDB API reference,
 /// 2026-11).
 const PASSING: [&str; 3] = [
     "ProvisionedThroughputExceeded",
@@ -33,10 +33,10 @@ const PASSING: [&str; 3] = [
     "TransactionConflict",
 ];
 
-/// The attribute by which `DynamoDB` removes items, in seconds since 1970.
+/// The attribute by which DynamoDB removes items, in seconds since 1970.
 pub(crate) const EXPIRY: &str = "ttl";
 
-/// Items that one `BatchGetItem` may ask for, and those that one `BatchWriteItem` may delete (Amazon `DynamoDB` API
+/// Items that one `BatchGetItem` may ask for, and those that one `BatchWriteItem` may delete (Amazon DynamoDB API
 /// reference, 2026-11).
 const MOST_READ: usize = 100;
 const MOST_DELETED: usize = 25;
@@ -51,7 +51,7 @@ pub(crate) enum Written {
     Nothing(Option<Item>),
 }
 
-/// The magnitudes of numbers that an item can hold, beside 0 (Naming rules and data types, Amazon `DynamoDB`
+/// The magnitudes of numbers that an item can hold, beside 0 (Naming rules and data types, Amazon DynamoDB
 /// developer guide, 2026-11).
 const MAGNITUDES: std::ops::Range<f64> = 1e-130..1e126;
 

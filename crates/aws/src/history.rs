@@ -1,4 +1,4 @@
-//! Chat history in `DynamoDB`; long texts in S3.
+//! Chat history in DynamoDB; long texts in S3.
 
 mod sessions;
 

@@ -1,4 +1,4 @@
-//! Inbound hooks in `DynamoDB`.
+//! Inbound hooks in DynamoDB.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};

@@ -1,4 +1,4 @@
-//! Jobs, their stages and events in one `DynamoDB` table: a job's items lie together under its id.
+//! Jobs, their stages and events in one DynamoDB table: a job's items lie together under its id.
 
 mod turns;
 
@@ -29,7 +29,7 @@ use crate::{
 /// The sort key of the job itself; its stages are `STAGE#0001` …, its events `EVENT#00000001` ….
 const JOB: &str = "JOB";
 
-/// Jobs in `DynamoDB`, their outputs in S3.
+/// Jobs in DynamoDB, their outputs in S3.
 ///
 /// A change is one transaction over the job, its stage, events, memo entry and exchange; an output is in
 /// S3 before it, as a version that the items name.

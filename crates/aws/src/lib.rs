@@ -3,23 +3,23 @@
 //! | adapter | port | service |
 //! | --- | --- | --- |
 //! | [`Bedrock`] | [`Model`](bedrock_diy_core::ports::Model) | Bedrock Runtime, `ConverseStream` |
-//! | [`DynamoJobs`] | [`Jobs`](bedrock_diy_core::ports::Jobs) | `DynamoDB`; outputs in S3 |
-//! | [`DynamoMemo`] | [`Memo`](bedrock_diy_core::ports::Memo) | `DynamoDB`; outputs in S3 |
-//! | [`DynamoHistory`] | [`History`](bedrock_diy_core::ports::History) | `DynamoDB`; long texts in S3 |
-//! | [`DynamoProjects`] | [`Projects`](bedrock_diy_core::ports::Projects) | `DynamoDB`; what cards say in S3 |
-//! | [`DynamoQuota`] | [`ModelQuota`](bedrock_diy_core::ports::ModelQuota) | `DynamoDB` |
-//! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | `DynamoDB` |
-//! | [`DynamoWatches`] | [`Watches`](bedrock_diy_core::ports::Watches) | `DynamoDB` |
-//! | [`Pushes`] | [`Followers`](bedrock_diy_core::ports::Followers), [`Follows`](bedrock_diy_core::ports::Follows), [`Connections`](bedrock_diy_core::ports::Connections) | API Gateway, `DynamoDB` |
-//! | [`DynamoWebhooks`] | [`Webhooks`](bedrock_diy_core::ports::Webhooks) | `DynamoDB` |
-//! | [`DynamoDeliveries`] | [`Deliveries`](bedrock_diy_core::ports::Deliveries) | `DynamoDB` |
+//! | [`DynamoJobs`] | [`Jobs`](bedrock_diy_core::ports::Jobs) | DynamoDB; outputs in S3 |
+//! | [`DynamoMemo`] | [`Memo`](bedrock_diy_core::ports::Memo) | DynamoDB; outputs in S3 |
+//! | [`DynamoHistory`] | [`History`](bedrock_diy_core::ports::History) | DynamoDB; long texts in S3 |
+//! | [`DynamoProjects`] | [`Projects`](bedrock_diy_core::ports::Projects) | DynamoDB; what cards say in S3 |
+//! | [`DynamoQuota`] | [`ModelQuota`](bedrock_diy_core::ports::ModelQuota) | DynamoDB |
+//! | [`DynamoHooks`] | [`Hooks`](bedrock_diy_core::ports::Hooks) | DynamoDB |
+//! | [`DynamoWatches`] | [`Watches`](bedrock_diy_core::ports::Watches) | DynamoDB |
+//! | [`Pushes`] | [`Followers`](bedrock_diy_core::ports::Followers), [`Follows`](bedrock_diy_core::ports::Follows), [`Connections`](bedrock_diy_core::ports::Connections) | API Gateway, DynamoDB |
+//! | [`DynamoWebhooks`] | [`Webhooks`](bedrock_diy_core::ports::Webhooks) | DynamoDB |
+//! | [`DynamoDeliveries`] | [`Deliveries`](bedrock_diy_core::ports::Deliveries) | DynamoDB |
 //! | [`SqsDeliveryQueue`] | [`DeliveryQueue`](bedrock_diy_core::ports::DeliveryQueue), [`DeliveryRetries`](bedrock_diy_core::ports::DeliveryRetries) | SQS |
 //! | [`ParameterStore`] | [`Secrets`](bedrock_diy_core::ports::Secrets) | Systems Manager |
 //! | [`S3Objects`] | [`Objects`](bedrock_diy_core::ports::Objects) | S3 |
 //! | [`S3Downloads`] | [`Downloads`](bedrock_diy_core::ports::Downloads) | S3 |
 //! | [`SqsQueue`] | [`Queue`](bedrock_diy_core::ports::Queue), [`Redelivery`](bedrock_diy_core::ports::Redelivery) | SQS |
 //! | [`StepFunctions`] | [`Executions`](bedrock_diy_core::ports::Executions) | Step Functions |
-//! | [`EventBridge`] | [`Bus`](bedrock_diy_core::ports::Bus) | `EventBridge` |
+//! | [`EventBridge`] | [`Bus`](bedrock_diy_core::ports::Bus) | EventBridge |
 //!
 //! All but Bedrock come with the feature `services`: a single machine needs none of them.
 //!

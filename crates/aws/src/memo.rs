@@ -1,4 +1,4 @@
-//! Answers that were paid for, in `DynamoDB`; their texts in S3.
+//! Answers that were paid for, in DynamoDB; their texts in S3.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{Client, types::TransactWriteItem};

@@ -1,4 +1,4 @@
-//! Projects and cards in `DynamoDB`; what cards say in S3, a revision a version.
+//! Projects and cards in DynamoDB; what cards say in S3, a revision a version.
 
 mod listing;
 mod members;
@@ -89,7 +89,7 @@ impl DynamoProjects {
     }
 
     /// A revision as it is stored: what the card says lies in S3, and its schema is JSON text, because the
-    /// order of its keys matters to models and `DynamoDB`'s maps have none.
+    /// order of its keys matters to models and DynamoDB's maps have none.
     fn stored_revision(revision: &CardRevision, version: Option<&str>) -> Result<Item> {
         let mut stored = revision.clone();
         let content = std::mem::take(&mut stored.draft.content);

@@ -1,4 +1,4 @@
-//! Telling those who follow over API Gateway's `WebSocket` API, which keeps their connections.
+//! Telling those who follow over API Gateway's WebSocket API, which keeps their connections.
 
 use std::{
     collections::HashMap,

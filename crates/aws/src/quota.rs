@@ -1,4 +1,4 @@
-//! Model quota in `DynamoDB`: one line before each model, for every function that runs.
+//! Model quota in DynamoDB: one line before each model, for every function that runs.
 
 use std::{
     collections::HashMap,

@@ -11,7 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bedrock_diy_core::{Code, Failure};
 
 /// Names that services give to a passing state of theirs, and that the SDK's own lists do not have
-/// (API references of `DynamoDB`, `EventBridge`, Step Functions, Amazon S3, Amazon SQS and
+/// (API references of DynamoDB, EventBridge, Step Functions, Amazon S3, Amazon SQS and
 /// AWS Systems Manager, 2026-11).
 const PASSING: [&str; 12] = [
     "ConcurrentExecutionExceeded",

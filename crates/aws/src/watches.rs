@@ -20,7 +20,7 @@ use crate::{
     storage::failure,
 };
 
-/// Between two looks at a job: each costs half a read unit, $0.0000000625 (`DynamoDB` on demand, us-east-1,
+/// Between two looks at a job: each costs half a read unit, $0.0000000625 (DynamoDB on demand, us-east-1,
 /// 2026-11).
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -1,4 +1,4 @@
-//! Outbound webhooks in `DynamoDB`: in the table of the inbound ones, under keys of their own.
+//! Outbound webhooks in DynamoDB: in the table of the inbound ones, under keys of their own.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{Client, types::TransactWriteItem};

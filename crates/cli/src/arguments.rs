@@ -292,7 +292,7 @@ pub struct Listening {
     /// loopback addresses only.
     #[arg(long)]
     pub behind_tls: bool,
-    /// The `OpenID` Connect issuer whose tokens are taken, instead of tokens of this machine.
+    /// The OpenID Connect issuer whose tokens are taken, instead of tokens of this machine.
     #[arg(
         long,
         env = "BEDROCK_DIY_OIDC_ISSUER",

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use crate::access::Refused;
 
 /// The parameter that shows a token where no header can be set (RFC 6750, section 2.3): browsers' `EventSource` and
-/// `WebSocket` can't.
+/// WebSocket can't.
 pub const PARAMETER: &str = "access_token";
 
 /// Why no token can be taken from a request.

@@ -68,8 +68,8 @@ pub struct Hook {
 pub enum Scheme {
     /// Standard Webhooks (<https://www.standardwebhooks.com>): id, time and body are signed.
     StandardWebhooks {},
-    /// HMAC-SHA-256 of the body, as GitHub's and `WebSub`'s `X-Hub-Signature-256: sha256=<hex>`. Many plugins of
-    /// `WordPress` have the same under another name, in hexadecimal or base 64, with or without `sha256=`: all of
+    /// HMAC-SHA-256 of the body, as GitHub's and WebSub's `X-Hub-Signature-256: sha256=<hex>`. Many plugins of
+    /// WordPress have the same under another name, in hexadecimal or base 64, with or without `sha256=`: all of
     /// them are read.
     HubSha256 {
         /// The header with the signature; `X-Hub-Signature-256` where nothing is said.

@@ -1,4 +1,4 @@
-//! The domain of `BedrockDiy`: what a project, a prompt card, an article, a job, a stage and an event
+//! The domain of BedrockDiy: what a project, a prompt card, an article, a job, a stage and an event
 //! are, and every rule about them.
 //!
 //! **Architecture invariant:** nothing here does I/O, reads a clock or the environment, or draws a

@@ -44,10 +44,10 @@ pub const TAGS: usize = 50;
 pub const DESCRIPTION_BYTES: usize = 4_000;
 
 /// The most members of a project. What a change of them writes is one transaction, which takes 100 items
-/// (`TransactWriteItems`, Amazon `DynamoDB` API reference, 2026-11).
+/// (`TransactWriteItems`, Amazon DynamoDB API reference, 2026-11).
 pub const MEMBERS: usize = 50;
 
-/// The longest subject of a caller, in bytes. An identity provider's are at most 255 ASCII characters (`OpenID`
+/// The longest subject of a caller, in bytes. An identity provider's are at most 255 ASCII characters (OpenID
 /// Connect Core 1.0, section 2).
 pub const SUBJECT_BYTES: usize = 256;
 
@@ -97,14 +97,14 @@ pub const HEADER_BYTES: usize = 8_192;
 pub const LABEL_BYTES: usize = 300;
 
 /// The text of an event that tells a piece of an answer, in bytes: with all that goes with it, and every character
-/// escaped, it stays below the 32 kB of a frame of API Gateway's `WebSocket` APIs (Amazon API Gateway quotas, 2026-11).
+/// escaped, it stays below the 32 kB of a frame of API Gateway's WebSocket APIs (Amazon API Gateway quotas, 2026-11).
 pub const DELTA_BYTES: usize = 4 * 1_024;
 
 /// How much of an answer is told while it is written, in bytes. What is longer is read where it lies.
 pub const TOLD_BYTES: usize = 128 * 1_024;
 
 /// What is new of a job and goes into one message, in bytes: with all around it, it stays below the 32 kB of a frame of API
-/// Gateway's `WebSocket` APIs (Amazon API Gateway quotas, 2026-11). A single event is always shorter.
+/// Gateway's WebSocket APIs (Amazon API Gateway quotas, 2026-11). A single event is always shorter.
 pub const PUSH_BYTES: usize = 30 * 1_024;
 
 /// How much a connection that stays open may follow at once.

@@ -3,7 +3,7 @@
 //! | who vouches | for what |
 //! | --- | --- |
 //! | [`TokenFile`] | `bedrock-diy serve` on one machine, where nothing else is set up |
-//! | [`Oidc`] | any OIDC issuer (`OpenID` Connect), Amazon Cognito among them |
+//! | [`Oidc`] | any OIDC issuer (OpenID Connect), Amazon Cognito among them |
 //!
 //! What the caller may then is a rule of the domain ([`bedrock_diy_core::access`]).
 //!

@@ -1,5 +1,5 @@
-//! Metrics in `CloudWatch`'s embedded format: lines on standard output that become metrics without a call
-//! (Amazon `CloudWatch` User Guide, "Specification: Embedded metric format", 2026-11).
+//! Metrics in CloudWatch's embedded format: lines on standard output that become metrics without a call
+//! (Amazon CloudWatch User Guide, "Specification: Embedded metric format", 2026-11).
 //!
 //! | metric | unit | by | counted where |
 //! | --- | --- | --- | --- |

@@ -73,7 +73,7 @@ impl Stack {
         clients::local_services(&self.url, REGION)
     }
 
-    /// A client of the connections of its `WebSocket` API.
+    /// A client of the connections of its WebSocket API.
     pub fn gateway(&self) -> Outcome<aws_sdk_apigatewaymanagement::Client> {
         let api = self.output("SocketApiId")?;
         let endpoint = format!("{}/_aws/execute-api/{api}/v1", self.url);

@@ -12,7 +12,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What HTTP calls it. JSON Lines has no name with IANA; this is the one that `OpenAPI` 3.2 and
+    /// What HTTP calls it. JSON Lines has no name with IANA; this is the one that OpenAPI 3.2 and
     /// jsonlines.org use.
     #[must_use]
     pub fn media_type(self) -> &'static str {

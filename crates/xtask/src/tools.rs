@@ -1,10 +1,10 @@
-//! Tools from `PyPI` that the tests and the stack use, installed where they are not there.
+//! Tools from PyPI that the tests and the stack use, installed where they are not there.
 
 use std::path::PathBuf;
 
 use crate::shell::{Outcome, answers, command, root, step, target};
 
-/// Tools from `PyPI`: a list with their versions and hashes, and the virtual environment that they are in, a
+/// Tools from PyPI: a list with their versions and hashes, and the virtual environment that they are in, a
 /// folder of the target folder.
 pub(crate) struct PythonTools {
     list: &'static str,

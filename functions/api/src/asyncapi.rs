@@ -1,4 +1,4 @@
-//! The `AsyncAPI` document: what is said over a connection that stays open.
+//! The AsyncAPI document: what is said over a connection that stays open.
 
 use bedrock_diy_core::follow::Push;
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::socket::messages::{Asked, Cancel, Follow, Reply, Submit, Unfollow};
 
-/// The document, made of the very types that messages are read into and written from (`AsyncAPI` 3.0.0).
+/// The document, made of the very types that messages are read into and written from (AsyncAPI 3.0.0).
 #[must_use]
 pub fn asyncapi() -> Value {
     let mut schemas = Map::new();

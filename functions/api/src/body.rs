@@ -1,4 +1,4 @@
-//! Bodies: limited before they are read, and checked against the schema that the `OpenAPI` document shows.
+//! Bodies: limited before they are read, and checked against the schema that the OpenAPI document shows.
 
 use std::{
     any::TypeId,
@@ -135,7 +135,7 @@ fn validator<T: Document>() -> Result<Arc<Validator>, Problem> {
     Ok(validator)
 }
 
-/// A document's schema, with those that it refers to where the `OpenAPI` document has them too.
+/// A document's schema, with those that it refers to where the OpenAPI document has them too.
 fn schema<T: Document>() -> Value {
     let mut referred = Vec::new();
     T::schemas(&mut referred);

@@ -9,7 +9,7 @@ use bedrock_diy_core::{
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Where schemas of the `OpenAPI` document refer to, and where those of a JSON Schema do.
+/// Where schemas of the OpenAPI document refer to, and where those of a JSON Schema do.
 const COMPONENTS: &str = "#/components/schemas/";
 const DEFINITIONS: &str = "#/$defs/";
 
@@ -123,7 +123,7 @@ fn refers_to(name: &str, schemas: &[&Value]) -> bool {
         .any(|schema| schema.to_string().contains(&reference))
 }
 
-/// References to the `OpenAPI` document's schemas become references to the schema's own definitions.
+/// References to the OpenAPI document's schemas become references to the schema's own definitions.
 fn refer_within(schema: &mut Value) {
     match schema {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! The `OpenAPI` document: made from the routes, so that it says what they do.
+//! The OpenAPI document: made from the routes, so that it says what they do.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! The API for those who keep a connection open: they ask by messages, and are told what they follow.
 //!
-//! The same rules as for requests, because it is the same code behind: behind API Gateway's `WebSocket` API, and in
+//! The same rules as for requests, because it is the same code behind: behind API Gateway's WebSocket API, and in
 //! `bedrock-diy serve`.
 
 pub(crate) mod messages;

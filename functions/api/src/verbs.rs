@@ -1,7 +1,7 @@
 //! Actions on a thing: `POST /api/jobs/{jobId}:cancel`.
 //!
 //! The router takes a parameter for a whole segment of a path only, so inside an action is a segment of its
-//! own: `/api/jobs/{jobId}/~cancel`. Requests and the `OpenAPI` document are turned from one into the other
+//! own: `/api/jobs/{jobId}/~cancel`. Requests and the OpenAPI document are turned from one into the other
 //! here.
 
 use axum::{

@@ -1,4 +1,4 @@
-//! Authorize: says for API Gateway whether a `WebSocket` connection may be opened, and by whom.
+//! Authorize: says for API Gateway whether a WebSocket connection may be opened, and by whom.
 //!
 //! The same rules as for requests: the token is checked by the same code. API Gateway keeps who it was with the
 //! connection, and says so with each message.
@@ -23,7 +23,7 @@ pub struct Authorize {
 }
 
 /// Who asks for a connection (Amazon API Gateway Developer Guide, "Create a Lambda REQUEST authorizer function" for
-/// `WebSocket` APIs, 2026-11).
+/// WebSocket APIs, 2026-11).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connecting {

@@ -46,7 +46,7 @@ pub enum Request {
     StatusChange(StatusChange),
 }
 
-/// An execution's status change as `EventBridge` tells of it ("Step Functions Execution Status Change",
+/// An execution's status change as EventBridge tells of it ("Step Functions Execution Status Change",
 /// AWS Step Functions Developer Guide, 2026-11).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StatusChange {

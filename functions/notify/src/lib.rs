@@ -34,7 +34,7 @@ pub struct ToWebhooks {
     pub queue: Arc<dyn DeliveryQueue>,
 }
 
-/// A message as the bus's rule puts it into the queue on AWS (Amazon `EventBridge` User Guide, "Events", 2026-11).
+/// A message as the bus's rule puts it into the queue on AWS (Amazon EventBridge User Guide, "Events", 2026-11).
 #[derive(Deserialize)]
 struct FromRule {
     detail: Told,

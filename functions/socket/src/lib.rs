@@ -1,4 +1,4 @@
-//! Socket: answers what is said over API Gateway's `WebSocket` connections.
+//! Socket: answers what is said over API Gateway's WebSocket connections.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct Gateway {
     pub connections: Arc<dyn Connections>,
 }
 
-/// What happened on a connection (Amazon API Gateway Developer Guide, "Set up a `WebSocket` API integration request",
+/// What happened on a connection (Amazon API Gateway Developer Guide, "Set up a WebSocket API integration request",
 /// 2026-11).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

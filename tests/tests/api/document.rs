@@ -1,4 +1,4 @@
-//! The `OpenAPI` and `AsyncAPI` documents and the events' schemas: made from the code, committed, and kept.
+//! The OpenAPI and AsyncAPI documents and the events' schemas: made from the code, committed, and kept.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! An article is submitted and followed over `WebSocket`s, by clients that nobody here wrote.
+//! An article is submitted and followed over WebSockets, by clients that nobody here wrote.
 
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
 use bedrock_diy_tests::{

@@ -1,4 +1,4 @@
-//! `CloudFormation`'s YAML as JSON, with its short tags (`!Ref`, `!Sub` …) in their long form.
+//! CloudFormation's YAML as JSON, with its short tags (`!Ref`, `!Sub` …) in their long form.
 
 use std::fmt;
 

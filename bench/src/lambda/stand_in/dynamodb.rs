@@ -1,4 +1,4 @@
-//! As much of `DynamoDB` as an article needs: items in memory, and the expressions that the adapters use.
+//! As much of DynamoDB as an article needs: items in memory, and the expressions that the adapters use.
 
 use std::{
     collections::BTreeMap,

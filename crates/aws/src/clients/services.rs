@@ -23,9 +23,9 @@ use super::http;
 /// The clients that a deployment's functions use. A clone shares their connections.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// `DynamoDB`.
+    /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// `EventBridge`.
+    /// EventBridge.
     pub eventbridge: aws_sdk_eventbridge::Client,
     /// S3.
     pub s3: aws_sdk_s3::Client,
@@ -57,7 +57,7 @@ pub fn services() -> Services {
     )
 }
 
-/// A client for the connections of the `WebSocket` API at this address, as Lambda's environment says.
+/// A client for the connections of the WebSocket API at this address, as Lambda's environment says.
 #[must_use]
 pub fn gateway_of_lambda(endpoint: &str) -> aws_sdk_apigatewaymanagement::Client {
     let config = of_lambda()
@@ -102,7 +102,7 @@ pub fn local_services(endpoint: &str, region: &'static str) -> Services {
     clients(&local(endpoint, region))
 }
 
-/// A client for the connections of a `WebSocket` API that a local AWS has at this `http://` address.
+/// A client for the connections of a WebSocket API that a local AWS has at this `http://` address.
 #[must_use]
 pub fn local_gateway(endpoint: &str, region: &'static str) -> aws_sdk_apigatewaymanagement::Client {
     aws_sdk_apigatewaymanagement::Client::new(&local(endpoint, region))

@@ -14,7 +14,7 @@ use crate::{
 /// The attribute that tells a membership from a project: the project's id.
 pub(super) const MEMBER_OF: &str = "memberOf";
 
-/// Items that a transaction takes, but for the project itself (`TransactWriteItems`, Amazon `DynamoDB` API reference,
+/// Items that a transaction takes, but for the project itself (`TransactWriteItems`, Amazon DynamoDB API reference,
 /// 2026-11).
 const MOST_CHANGES: usize = 99;
 

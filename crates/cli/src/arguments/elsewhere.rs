@@ -9,9 +9,9 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "An API")]
 pub struct Elsewhere {
-    /// The API that projects, cards, submit, jobs and results ask: everything before its /api, such as
+    /// The API that is asked: everything before its /api, such as
     /// `https://abcdef.execute-api.eu-central-1.amazonaws.com/v1`, or `http://127.0.0.1:8080` for `bedrock-diy serve` on
-    /// this machine. Without it, jobs and results are those of the data folder.
+    /// this machine. Without it, jobs, follow and results look into the data folder.
     #[arg(long, global = true, env = "BEDROCK_DIY_ENDPOINT", value_name = "URL", value_hint = ValueHint::Url)]
     pub endpoint: Option<String>,
     /// The profile of config.toml that says which API is asked and how tokens are had, instead of --endpoint.

@@ -41,7 +41,7 @@ pub struct ListJobs {
     #[arg(long)]
     pub batch: Option<BatchId>,
     /// Only in this status.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub status: Option<Status>,
     /// At most so many.
     #[arg(long, default_value_t = 50, value_name = "N")]

@@ -35,6 +35,7 @@ pub enum Webhooks {
 #[derive(Debug, Args)]
 pub struct ListWebhooks {
     /// The project's id.
+    #[arg(long, value_name = "ID")]
     pub project: ProjectId,
     /// Prints JSON, one document a line.
     #[arg(long)]
@@ -45,6 +46,7 @@ pub struct ListWebhooks {
 #[derive(Debug, Args)]
 pub struct CreateWebhook {
     /// The project's id.
+    #[arg(long, value_name = "ID")]
     pub project: ProjectId,
     /// Where events are sent to: an https address on the public internet.
     pub url: String,
@@ -68,6 +70,7 @@ pub struct CreateWebhook {
 #[derive(Debug, Args)]
 pub struct OneWebhook {
     /// The project's id.
+    #[arg(long, value_name = "ID")]
     pub project: ProjectId,
     /// The webhook's id.
     pub webhook: WebhookId,
@@ -80,6 +83,7 @@ pub struct OneWebhook {
 #[derive(Debug, Args)]
 pub struct DeleteWebhook {
     /// The project's id.
+    #[arg(long, value_name = "ID")]
     pub project: ProjectId,
     /// The webhook's id.
     pub webhook: WebhookId,
@@ -120,6 +124,7 @@ pub struct ListDeliveries {
 #[derive(Debug, Args)]
 pub struct Redeliver {
     /// The project's id.
+    #[arg(long, value_name = "ID")]
     pub project: ProjectId,
     /// The webhook's id.
     pub webhook: WebhookId,

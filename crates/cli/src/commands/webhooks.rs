@@ -180,7 +180,7 @@ async fn switch(remote: &Remote, one: &OneWebhook, on: bool) -> Result<Exit> {
     print(format_args!("{} {}", webhook.id, webhook.state()))?;
     if on {
         say(format_args!(
-            "What failed meanwhile is delivered with `bedrock-diy webhooks redeliver {} {} --failed`.",
+            "What failed meanwhile is delivered with `bedrock-diy webhooks redeliver --project {} {} --failed`.",
             one.project, one.webhook
         ));
     }

@@ -65,7 +65,7 @@ pub enum TextType {
     #[default]
     #[serde(rename = "text/plain")]
     Plain,
-    /// HTML, as `WordPress` and Ghost have it. Only what is said in it is the article.
+    /// HTML, as WordPress and Ghost have it. Only what is said in it is the article.
     #[serde(rename = "text/html")]
     Html,
     /// Markdown, as Contentful's long texts are. It stays as it is.

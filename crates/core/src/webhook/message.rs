@@ -30,7 +30,7 @@ struct Payload<'a, T> {
     data: &'a T,
 }
 
-/// What the bus told, with the event's own id, as `EventBridge` rules see it.
+/// What the bus told, with the event's own id, as EventBridge rules see it.
 #[derive(Serialize)]
 struct Data<'a> {
     id: String,

@@ -1,4 +1,4 @@
-//! What `WordPress`, Ghost and Contentful really send: the files of `tests/hooks/`.
+//! What WordPress, Ghost and Contentful really send: the files of `tests/hooks/`.
 
 use bedrock_diy_core::{
     hook::{Hook, Scheme},

@@ -1,4 +1,4 @@
-//! What `WordPress`, Ghost and Contentful really send is verified and mapped.
+//! What WordPress, Ghost and Contentful really send is verified and mapped.
 
 use bedrock_diy_core::hook::{Scheme, Secret, take};
 

@@ -18,7 +18,7 @@ const GROUP: usize = 1_024;
 
 /// Where this many writes shared a transaction, others are about to come: the next transaction begins no sooner
 /// than [`COMMIT_DELAY`] after it, so that more share that one, too. Fewer pages are written and synced for
-/// each, and who writes alone never waits. (`PostgreSQL` calls them `commit_siblings` and `commit_delay`.)
+/// each, and who writes alone never waits. (PostgreSQL calls them `commit_siblings` and `commit_delay`.)
 const COMMIT_SIBLINGS: usize = 4;
 const COMMIT_DELAY: Duration = Duration::from_micros(500);
 

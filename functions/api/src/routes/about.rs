@@ -12,7 +12,7 @@ use crate::{Api, body::Json, caller::By};
 
 const TAG: &str = "About";
 
-/// The page that renders the `OpenAPI` document.
+/// The page that renders the OpenAPI document.
 const PAGE: &str = include_str!("../docs.html");
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {

@@ -19,6 +19,7 @@ async fn a_webhook_is_made_tried_looked_at_and_mended_at_a_command_line() {
         let made = ada.asked(&[
             "webhooks",
             "create",
+            "--project",
             "news",
             &url,
             "--name",
@@ -29,25 +30,25 @@ async fn a_webhook_is_made_tried_looked_at_and_mended_at_a_command_line() {
         let mut made = made.lines();
         let (id, secret) = (made.next().unwrap(), made.next().unwrap());
         assert!(secret.starts_with("whsec_"), "{secret}");
-        let listed = ada.asked(&["webhooks", "list", "news"]);
+        let listed = ada.asked(&["webhooks", "list", "--project", "news"]);
         assert!(listed.contains(id) && listed.contains("The desk"), "{listed}");
         assert!(!listed.contains(secret));
-        let pinged = ada.asked(&["webhooks", "ping", "news", id]);
+        let pinged = ada.asked(&["webhooks", "ping", "--project", "news", id]);
         assert!(pinged.contains("DELIVERED 200"), "{pinged}");
 
         receiver.reply(|_| Reply::Status(410, "moved away".to_owned()));
-        let refused = ada.ask(&["webhooks", "ping", "news", id]);
+        let refused = ada.ask(&["webhooks", "ping", "--project", "news", id]);
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         assert!(refused.stdout.contains("FAILED 410"), "{}", refused.stdout);
-        let shown = ada.asked(&["webhooks", "show", "news", id]);
+        let shown = ada.asked(&["webhooks", "show", "--project", "news", id]);
         assert!(shown.contains("off (gone)"), "{shown}");
-        let off = failed(ada.ask(&["webhooks", "ping", "news", id]), 2);
+        let off = failed(ada.ask(&["webhooks", "ping", "--project", "news", id]), 2);
         assert!(off.contains("switched off"), "{off}");
 
         receiver.reply(|_| Reply::Status(200, String::new()));
-        let on = ada.asked(&["webhooks", "enable", "news", id]);
+        let on = ada.asked(&["webhooks", "enable", "--project", "news", id]);
         assert!(on.contains("on"), "{on}");
-        let again = ada.asked(&["webhooks", "redeliver", "news", id, "--failed"]);
+        let again = ada.asked(&["webhooks", "redeliver", "--project", "news", id, "--failed"]);
         assert_eq!(again.lines().count(), 1);
         let posted = receiver.wait(|posted| posted.len() >= 3);
         assert_eq!(posted[2].header("webhook-id"), again.trim());
@@ -55,20 +56,26 @@ async fn a_webhook_is_made_tried_looked_at_and_mended_at_a_command_line() {
         let _ = served
             .owner()
             .when(&delivery, |delivery| delivery["status"] == "DELIVERED");
-        let log = ada.asked(&["webhooks", "deliveries", "news", id, "--json"]);
+        let log = ada.asked(&["webhooks", "deliveries", "--project", "news", id, "--json"]);
         let newest: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
         assert_eq!(newest["attempts"][0]["answer"], "moved away");
         assert_eq!(newest["attempts"][1]["status"], 200);
-        let none = ada.asked(&["webhooks", "deliveries", "news", id, "--failed"]);
+        let none = ada.asked(&["webhooks", "deliveries", "--project", "news", id, "--failed"]);
         assert!(none.contains("no such deliveries"), "{none}");
 
-        let rotated = ada.asked(&["webhooks", "rotate", "news", id, "--only"]);
+        let rotated = ada.asked(&["webhooks", "rotate", "--project", "news", id, "--only"]);
         assert!(rotated.starts_with("whsec_") && rotated.trim() != secret);
-        let kept = failed(ada.ask(&["webhooks", "delete", "news", id]), 2);
+        let kept = failed(ada.ask(&["webhooks", "delete", "--project", "news", id]), 2);
         assert!(kept.contains("--yes"), "{kept}");
-        done(ada.ask(&["webhooks", "delete", "news", id, "--yes"]));
-        assert!(ada.asked(&["webhooks", "list", "news"]).contains("no webhooks"));
-        let inward = failed(ada.ask(&["webhooks", "create", "news", "https://10.0.0.1/"]), 2);
+        done(ada.ask(&["webhooks", "delete", "--project", "news", id, "--yes"]));
+        assert!(
+            ada.asked(&["webhooks", "list", "--project", "news"])
+                .contains("no webhooks")
+        );
+        let inward = failed(
+            ada.ask(&["webhooks", "create", "--project", "news", "https://10.0.0.1/"]),
+            2,
+        );
         assert!(inward.contains("public internet"), "{inward}");
     });
 }
