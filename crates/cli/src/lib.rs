@@ -1,4 +1,5 @@
-//! `bedrock-diy`, the program: articles through ordered prompt cards, on one machine.
+//! `bedrock-diy`, the program: articles through ordered prompt cards, on one machine, and as the client of an API
+//! elsewhere.
 //!
 //! [`machine`] is the composition root: it opens a data folder and puts adapters and handlers
 //! together. [`commands`] holds one file a command; [`project_files`] reads projects from folders,

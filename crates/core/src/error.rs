@@ -162,7 +162,7 @@ impl Code {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::ModelThrottled => {
-                "Ask for a higher Bedrock quota, or write the one you have as `quota` into a `models.toml` of your own, then retry the job."
+                "Ask for a higher Bedrock quota (on one machine you may also write the one you have as `quota` into a `models.toml` of your own), then retry the job."
             }
             Self::ModelTimeout => {
                 "Raise the card's `timeoutSeconds` or ask for a shorter answer, then retry the job."

@@ -54,7 +54,7 @@ impl Event {
     }
 }
 
-/// What happened. Texts are by reference: an event is always small.
+/// What happened. Texts are by reference, but for pieces of answers of up to 4 KiB.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type")]

@@ -14,7 +14,9 @@ use crate::objects;
 /// bedrock-diy.sqlite    projects, cards, jobs, events, memo, queues, short texts
 /// objects/ab/abcdef…    longer texts and files, by their SHA-256
 /// objects/unfinished/…    those that are being written
-/// secrets/…            what hooks and CMSs share, for the folder's owner alone
+/// secrets/…            the secrets of hooks and webhooks, for the folder's owner alone
+/// tokens.toml, token   who may ask the API of this machine, and with what its owner does
+/// models/              the demo model, once it was fetched
 /// inbox/{projectId}/{batch}/…    drop articles here while `bedrock-diy serve` runs
 /// lock                  held by the one process that works jobs
 /// ```

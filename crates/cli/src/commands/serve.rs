@@ -1,4 +1,4 @@
-//! `bedrock-diy serve`: works what lands in the inbox folder, as the bucket's notifications do on AWS.
+//! `bedrock-diy serve`: the API, the inbox folder and the workers, until it is stopped.
 
 use std::{path::Path, sync::Arc, time::Duration};
 

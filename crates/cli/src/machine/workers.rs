@@ -70,7 +70,8 @@ impl Workers {
 /// Runs what `work` begins on a thread with a runtime of its own.
 ///
 /// What belongs to one job is made and freed on one thread that way, and its connections are that thread's:
-/// on a runtime of many threads, a fifth of a call's time goes to threads that get in each other's way.
+/// on a runtime of many threads, a fifth of a call's time goes to threads that get in each other's way
+/// (measured with `bench-local`).
 async fn on_thread<F: Future<Output = Result<()>>>(
     name: &str,
     work: impl FnOnce() -> F + Send + 'static,
