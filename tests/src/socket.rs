@@ -8,6 +8,10 @@ use tungstenite::{
     Error, Message, WebSocket,
     client::{ClientRequestBuilder, IntoClientRequest},
     http::Uri,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
     stream::MaybeTlsStream,
 };
 
@@ -66,6 +70,21 @@ impl Socket {
         self.stream.send(Message::text(text)).expect("it is taken");
     }
 
+    /// Sends text in frames of so many bytes. Returns false where the other side takes no more.
+    pub fn send_in_frames(&mut self, text: &str, bytes: usize) -> bool {
+        let mut frames = text.as_bytes().chunks(bytes).peekable();
+        let mut kind = Data::Text;
+        while let Some(frame) = frames.next() {
+            let is_last = frames.peek().is_none();
+            let frame = Frame::message(frame.to_vec(), OpCode::Data(kind), is_last);
+            if self.stream.send(Message::Frame(frame)).is_err() {
+                return false;
+            }
+            kind = Data::Continue;
+        }
+        true
+    }
+
     /// What is pushed next.
     pub fn pushed(&mut self) -> Value {
         self.kept.pop_front().unwrap_or_else(|| self.read())
@@ -93,6 +112,23 @@ impl Socket {
                 .expect("a position")
                 .clone_into(&mut heard.last);
         }
+    }
+
+    /// Hears all about the one job, up to its end, of a batch or project that is followed.
+    pub fn hear_of_many(&mut self, heard: &mut Heard) {
+        while !heard.has_ended() {
+            for event in self.pushed_of_many() {
+                heard.hear(event);
+            }
+        }
+    }
+
+    /// The events that are pushed next, about a job of a batch or project that is followed.
+    pub fn pushed_of_many(&mut self) -> Vec<Value> {
+        let message = self.pushed();
+        assert_eq!(message["type"], "events", "{message}");
+        assert_eq!(message.get("position"), None, "no order, no position: {message}");
+        message["items"].as_array().expect("events").clone()
     }
 
     /// Reads until the other side closes it: the code that it says.

@@ -2,9 +2,10 @@
 //!
 //! A row is a connection that follows a topic, under the topic: who is to be told is read consistently, so that nobody
 //! who began to follow before something happened is left out. It says how much the connection has had. Whoever tells it
-//! more holds the row meanwhile; what is new is read and sent by one at a time, in order.
+//! more holds the row meanwhile, and notes after each message how far it has come; what is new is read and sent by one at a
+//! time, in order, and goes on from there where they were cut off.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::ReturnValue};
 use bedrock_diy_core::{
@@ -12,6 +13,7 @@ use bedrock_diy_core::{
     follow::{ConnectionId, Had, Topic},
     ports::Clock,
 };
+use tokio::time::Instant;
 
 use crate::{
     config::Config,
@@ -22,8 +24,11 @@ use crate::{
 /// A connection lasts two hours at most (Amazon API Gateway quotas, 2026-11); so does what is kept of it.
 pub(crate) const LONGEST_MILLIS: i64 = 2 * 60 * 60 * 1_000;
 
-/// Whoever holds a row has died when this is over: sending takes a part of it.
-const HELD_FOR_MILLIS: i64 = 8_000;
+/// Whoever holds a row and has not said for so long that they still do has died, or was cut off. It is longer than sending
+/// one message and giving the connection up takes ([`Self::keep`](ConnectionRows::keep) is called between two messages):
+/// `pushes.rs` checks that.
+pub(crate) const HELD_FOR: Duration = Duration::from_millis(HELD_FOR_MILLIS.unsigned_abs());
+const HELD_FOR_MILLIS: i64 = 12_000;
 
 /// Under this topic stands until when there may be anybody: most deployments have nobody, and one look says so.
 const ANYBODY: &str = "anybody";
@@ -48,14 +53,24 @@ pub(crate) struct Row {
 pub(crate) enum Held {
     /// Nobody else may tell the connection of it now.
     Mine(Row, Hold),
-    /// Somebody else's, so far.
-    Busy,
+    /// Somebody else's, so far; they have noted that the connection has had this.
+    Busy(Had),
     /// It is no more.
     Gone,
 }
 
-/// Says who holds a row.
-pub(crate) struct Hold(String);
+/// Says who holds a row, and until when at least.
+pub(crate) struct Hold {
+    by: String,
+    until: Instant,
+}
+
+impl Hold {
+    /// How long it is held for certain.
+    pub(crate) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
 
 impl ConnectionRows {
     pub(crate) fn new(client: Client, config: &Config, clock: Arc<dyn Clock>) -> Self {
@@ -151,9 +166,13 @@ impl ConnectionRows {
         items.iter().map(topic).collect()
     }
 
-    /// Takes hold of a row, for as long as telling one may take.
+    /// Takes hold of a row, for as long as sending one message may take.
     pub(crate) async fn hold(&self, row: &Row) -> Result<Held> {
-        let hold = format!("{:032x}", rand::random::<u128>());
+        let hold = Hold {
+            by: format!("{:032x}", rand::random::<u128>()),
+            // As seen before the call: it ends no later there than here.
+            until: Instant::now() + HELD_FOR,
+        };
         let now = self.clock.now();
         let held = self
             .client
@@ -164,7 +183,7 @@ impl ConnectionRows {
             .condition_expression(
                 "attribute_exists(topic) AND (attribute_not_exists(heldUntil) OR heldUntil < :now)",
             )
-            .expression_attribute_values(":hold", text(&hold))
+            .expression_attribute_values(":hold", text(&hold.by))
             .expression_attribute_values(":now", number(now.millis()))
             .expression_attribute_values(":until", number(now.plus_millis(HELD_FOR_MILLIS).millis()))
             .return_values(ReturnValue::AllNew)
@@ -176,18 +195,47 @@ impl ConnectionRows {
         match held {
             Ok(held) => {
                 let item = held.attributes.unwrap_or_default();
-                Ok(Held::Mine(read(&item)?, Hold(hold)))
+                Ok(Held::Mine(read(&item)?, hold))
             }
             Err(error) => {
                 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
                 match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                        let is_there = refused.item.as_ref().is_some_and(|item| !item.is_empty());
-                        Ok(if is_there { Held::Busy } else { Held::Gone })
+                        match refused.item.as_ref().filter(|item| !item.is_empty()) {
+                            Some(item) => Ok(Held::Busy(read(item)?.had)),
+                            None => Ok(Held::Gone),
+                        }
                     }
                     _ => Err(failure("taking hold of who follows", &error)),
                 }
             }
+        }
+    }
+
+    /// Notes what the connection has had now, and goes on holding the row, as long again. False where it is no more, or
+    /// another one's: whoever told the connection MUST stop.
+    pub(crate) async fn keep(&self, row: &Row, hold: &mut Hold) -> Result<bool> {
+        let until = Instant::now() + HELD_FOR;
+        let held_until = self.clock.now().plus_millis(HELD_FOR_MILLIS).millis();
+        let kept = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Self::row_key(row)))
+            .update_expression("SET had = :had, heldUntil = :until")
+            .condition_expression("heldBy = :hold")
+            .expression_attribute_values(":had", text(row.had.to_string()))
+            .expression_attribute_values(":until", number(held_until))
+            .expression_attribute_values(":hold", text(&hold.by))
+            .send()
+            .await;
+        match kept {
+            Ok(_) => {
+                hold.until = until;
+                Ok(true)
+            }
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(failure("going on holding who follows", &error)),
         }
     }
 
@@ -201,7 +249,7 @@ impl ConnectionRows {
             .update_expression("SET had = :had REMOVE heldBy, heldUntil")
             .condition_expression("heldBy = :hold")
             .expression_attribute_values(":had", text(row.had.to_string()))
-            .expression_attribute_values(":hold", text(&hold.0))
+            .expression_attribute_values(":hold", text(&hold.by))
             .send()
             .await;
         match let_go {

@@ -14,18 +14,18 @@ use bedrock_diy_core::{
     Class, Code, Failure, JobId,
     error::Result,
     event::{Event, Unstored},
-    follow::{ConnectionId, Had, Topic, jobs_so_far, pushes, so_far},
+    follow::{ConnectionId, Had, Topic, jobs_so_far, pushes, pushes_of_many, so_far},
     limits,
     ports::{Clock, Connections, Followers, Following, Follows, Jobs},
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     config::Config,
-    connections::{ConnectionRows, Held, LONGEST_MILLIS, Row},
+    connections::{ConnectionRows, HELD_FOR, Held, Hold, LONGEST_MILLIS, Row},
     jobs::DynamoJobs,
-    storage::failure,
+    storage::{corrupt, failure},
     watches::DynamoWatches,
 };
 
@@ -35,12 +35,30 @@ const PAGE: usize = 200;
 /// Connections that are told at once.
 const AT_ONCE: usize = 32;
 
-/// A connection that does not take a message within this is gone, or as good as that.
+/// A connection that does not take a message within this is gone, or as good as that; cutting it off takes as long at most.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a row that somebody else holds is waited for, and how often it is looked at.
-const HELD: Duration = Duration::from_secs(10);
+/// Whoever sends a message holds the connection's row for so long at least: until the message is taken, or the connection
+/// cut off.
+const ONE_MESSAGE: Duration = PATIENCE.saturating_mul(2);
+const _: () = assert!(ONE_MESSAGE.as_millis() < HELD_FOR.as_millis());
+
+/// How long a row that somebody else holds is waited for, and how often it is looked at: whoever has died, or was cut off,
+/// holds it no longer then.
+const HELD: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(50);
+const _: () = assert!(HELD_FOR.as_millis() < HELD.as_millis());
+
+/// So long a stage waits for all who follow its job to be told, be they slow, hanging or a hundred. A message takes some
+/// hundredths of a second; nobody should wait much longer for an answer because others look on.
+///
+/// What is cut off in the middle leaves its row held, so that nobody sends the same message while it may still be on its
+/// way. After [`HELD_FOR`] whoever comes next goes on from what was noted: the stage, or `notify`, which waits for that.
+const BUDGET: Duration = Duration::from_millis(500);
+
+/// Within this part of it a stage begins with connections and messages. Those that take what they are sent have the rest
+/// of it to be done with, and none of them is cut off because there were many.
+const BEGUN_WITHIN: Duration = Duration::from_millis(250);
 
 /// Between two looks of a stage for somebody who follows: each costs half a read unit.
 const LOOK_FOR_ANYBODY: Duration = Duration::from_secs(1);
@@ -69,6 +87,19 @@ enum Sent {
     Taken,
     /// It is gone, or takes nothing: it is forgotten.
     Not,
+}
+
+/// How far a connection was told what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// All of it.
+    All,
+    /// As much as there was time for.
+    Part,
+    /// It is gone, or takes nothing: it is forgotten.
+    Gone,
+    /// Somebody else tells it, or it follows anew: it is theirs to tell.
+    Lost,
 }
 
 impl Pushes {
@@ -139,31 +170,46 @@ impl Pushes {
         loop {
             match self.rows.hold(row).await? {
                 Held::Gone => return Ok(()),
-                Held::Mine(mut row, hold) => {
+                Held::Mine(mut row, mut hold) => {
                     let is_told = row.had.events() >= number;
                     let told = if is_told {
-                        Ok(Sent::Taken)
+                        Ok(Told::All)
                     } else {
-                        self.tell_row(job, &mut row, None).await
+                        self.tell_row(job, &mut row, &mut hold, None, None).await
                     };
                     // Also where it failed: with what was had before.
                     self.rows.let_go(&row, &hold).await?;
-                    return told.map(drop);
+                    if told? != Told::Lost {
+                        return Ok(());
+                    }
                 }
-                Held::Busy if Instant::now() >= until => {
+                Held::Busy(had) if had.events() >= number => return Ok(()),
+                Held::Busy(_) if Instant::now() >= until => {
                     return Err(Failure::new(
                         Code::StorageUnavailable,
                         format!("somebody else has been telling a connection of job {job} for too long"),
                     ));
                 }
-                Held::Busy => sleep(LOOK).await,
+                Held::Busy(_) => sleep(LOOK).await,
             }
         }
     }
 
-    /// Tells a connection whose row is held what is new of its job, and what is not stored yet.
-    async fn tell_row(&self, job: &JobId, row: &mut Row, unstored: Option<&Unstored>) -> Result<Sent> {
+    /// Tells a connection whose row is held what is new of its job, and what is not stored yet; begins with no message
+    /// after `until`.
+    ///
+    /// Before each message it is noted what the connection has had, and the row held as long again: the next one would
+    /// else be sent under a hold that has ended, beside somebody else who sends the same.
+    async fn tell_row(
+        &self,
+        job: &JobId,
+        row: &mut Row,
+        hold: &mut Hold,
+        unstored: Option<&Unstored>,
+        until: Option<Instant>,
+    ) -> Result<Told> {
         let mut had = row.had.clone();
+        let mut is_noted = true;
         loop {
             let is_behind = unstored.is_none_or(|unstored| had.events() < unstored.after);
             let events = if is_behind {
@@ -178,35 +224,54 @@ impl Pushes {
                 shown.extend(had.take_unstored(job, unstored));
             }
             for message in pushes(job, &shown) {
-                if let Sent::Not = self.post(&row.connection, &message).await? {
-                    return Ok(Sent::Not);
+                if until.is_some_and(|until| Instant::now() >= until) {
+                    return Ok(Told::Part);
                 }
+                let is_held = is_noted && hold.left() >= ONE_MESSAGE;
+                if !is_held && !self.rows.keep(row, hold).await? {
+                    return Ok(Told::Lost);
+                }
+                if let Sent::Not = self.post(&row.connection, &message.text).await? {
+                    return Ok(Told::Gone);
+                }
+                let position = message.position.parse();
+                row.had = position.map_err(|error| corrupt("position", error))?;
+                is_noted = false;
             }
-            row.had = had.clone();
             if has_ended {
                 self.rows.remove(&row.topic, &row.connection).await?;
             }
             if !is_page {
-                return Ok(Sent::Taken);
+                return Ok(Told::All);
             }
         }
     }
 
-    /// Tells those who follow a job, as far as nobody else is telling them: who is left out is told with what comes
-    /// next.
+    /// Tells those who follow a job, as far as nobody else is telling them and there is time: who is left out is told
+    /// with what comes next.
     async fn tell_now(&self, job: &JobId, unstored: Option<&Unstored>) -> Result<()> {
-        let rows = self.known(job).await?;
-        let told = stream::iter(rows).map(|row| async move {
+        let until = Instant::now() + BEGUN_WITHIN;
+        let mut rows = self.known(job).await?;
+        // Where they are more than there is time for, those who are left out are not always the same ones.
+        if !rows.is_empty() {
+            let first = rand::random_range(0..rows.len());
+            rows.rotate_left(first);
+        }
+        let told = rows.into_iter().map(|row| async move {
+            if Instant::now() >= until {
+                return Ok(());
+            }
             match self.rows.hold(&row).await? {
-                Held::Gone | Held::Busy => Ok(()),
-                Held::Mine(mut row, hold) => {
-                    let told = self.tell_row(job, &mut row, unstored).await;
+                Held::Gone | Held::Busy(_) => Ok(()),
+                Held::Mine(mut row, mut hold) => {
+                    let told = self.tell_row(job, &mut row, &mut hold, unstored, Some(until));
+                    let told = told.await;
                     self.rows.let_go(&row, &hold).await?;
                     told.map(drop)
                 }
             }
         });
-        told.buffer_unordered(AT_ONCE).try_collect().await
+        all(told).await
     }
 
     /// Who follows a job, as it was known a moment ago.
@@ -264,11 +329,11 @@ impl Follows for Pushes {
                 }
                 return Ok(Following::TooManyJobs);
             };
-            let told = stream::iter(jobs).map(|job| async move {
+            let told = jobs.into_iter().map(|job| async move {
                 let (messages, _) = so_far(&*self.jobs, &job, after).await?;
                 self.post_all(connection, &messages).await
             });
-            told.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            all(told).await?;
         }
         Ok(Following::Told)
     }
@@ -287,22 +352,23 @@ impl Connections for Pushes {
         }
         let job = &event.job_id;
         let rows = self.rows.of_topic(&Topic::Job(job.clone())).await?;
-        let told = stream::iter(rows).map(|row| async move { self.catch_up(job, &row, event.number).await });
-        told.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        let told = rows
+            .into_iter()
+            .map(|row| async move { self.catch_up(job, &row, event.number).await });
+        all(told).await?;
 
         let mut topics = vec![Topic::Project(event.project_id.clone())];
         if let Some(job) = self.jobs.read(job).await? {
             topics.push(Topic::Batch(job.project_id, job.batch));
         }
-        let mut had = Had::up_to(event.number - 1);
-        let messages = pushes(job, &[had.take(event.clone())]);
+        let messages = pushes_of_many(job, vec![event.clone()]);
         for topic in topics {
             let rows = self.rows.of_topic(&topic).await?;
-            let told = stream::iter(rows).map(|row| {
+            let told = rows.into_iter().map(|row| {
                 let messages = &messages;
                 async move { self.post_all(&row.connection, messages).await }
             });
-            told.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            all(told).await?;
         }
         Ok(())
     }
@@ -334,14 +400,24 @@ impl Followers for Pushes {
     }
 
     async fn show(&self, job: &JobId, unstored: Unstored) {
-        // Nothing is lost where it fails: it becomes an event.
-        let _ = self.tell_now(job, Some(&unstored)).await;
+        // Nothing is lost where it fails or is cut off: it becomes an event.
+        let _ = timeout(BUDGET, self.tell_now(job, Some(&unstored))).await;
     }
 
     async fn tell(&self, events: &[Event]) {
         if let Some(last) = events.last() {
-            // Nothing is lost where it fails: whoever comes next tells it.
-            let _ = self.tell_now(&last.job_id, None).await;
+            // Nothing is lost where it fails or is cut off: whoever comes next tells it.
+            let _ = timeout(BUDGET, self.tell_now(&last.job_id, None)).await;
         }
     }
 }
+
+/// Has some of these at once, and each to its end, also where others fail: what is given up in the middle leaves a row that
+/// is held. Fails where one has.
+async fn all(told: impl Iterator<Item: Future<Output = Result<()>>>) -> Result<()> {
+    let told = stream::iter(told).buffer_unordered(AT_ONCE);
+    told.fold(Ok(()), |all, one| async { all.and(one) }).await
+}
+
+#[cfg(test)]
+mod tests;

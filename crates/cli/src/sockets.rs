@@ -20,13 +20,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use bedrock_diy_api::{Api, Log, MESSAGE_BYTES, Ports, Socket};
+use bedrock_diy_api::{Api, FRAME_BYTES, Log, MESSAGE_BYTES, Ports, Socket};
 use bedrock_diy_core::{
     JobId,
     access::{Caller, Refused},
     bearer,
     error::Result,
-    follow::{ConnectionId, Had, Topic, jobs_so_far, pushes, so_far},
+    follow::{ConnectionId, Had, Topic, jobs_so_far, pushes, pushes_of_many, so_far},
     limits,
     ports::{Following, Follows, Identity, Jobs},
 };
@@ -54,6 +54,10 @@ const WAITING: usize = 8;
 
 /// Memory that a connection sets aside for what it reads.
 const READ_BUFFER: usize = 4 * 1_024;
+
+/// So long a connection over which too much came stays open after it was said why it ends. What was sent is not read to its
+/// end, so the system resets the connection when it is let go, and its client might never see the reason.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// After storage was away, it is read again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -133,7 +137,7 @@ async fn open(
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_message_size(MESSAGE_BYTES)
-        .max_frame_size(MESSAGE_BYTES)
+        .max_frame_size(FRAME_BYTES)
         .on_upgrade(move |socket| attend(door, caller, socket))
 }
 
@@ -182,6 +186,9 @@ async fn attend(door: Door, caller: Caller, mut socket: WebSocket) {
                     }
                     Some(Ok(Message::Binary(_))) => break Some((close_code::UNSUPPORTED, "send text")),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Err(error)) if is_too_long(&error) => {
+                        break Some((close_code::SIZE, "a message has 128 KiB at most, a frame of it 32 KiB"));
+                    }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
                 }
             }
@@ -210,7 +217,16 @@ async fn attend(door: Door, caller: Caller, mut socket: WebSocket) {
             reason: reason.into(),
         };
         send(&mut socket, Message::Close(Some(frame))).await;
+        if code == close_code::SIZE {
+            sleep(FAREWELL).await;
+        }
     }
+}
+
+/// Whether more was sent than is taken. The error's own type is not one that axum shows: only its words tell it from that
+/// of a client which is gone.
+fn is_too_long(error: &axum::Error) -> bool {
+    error.to_string().contains("Message too long")
 }
 
 /// Whether a message was taken.
@@ -276,7 +292,8 @@ async fn tell_of_job(mut log: Log, job: JobId, outbox: mpsc::Sender<String>) {
         let Some(shown) = or_pause(log.next_shown(Instant::now() + LONGEST).await).await else {
             continue;
         };
-        if !tell(&outbox, pushes(&job, &shown)).await {
+        let messages = pushes(&job, &shown).into_iter().map(|message| message.text);
+        if !tell(&outbox, messages).await {
             return;
         }
     }
@@ -308,11 +325,7 @@ async fn tell_of_jobs(
         };
         events.retain(|event| told.get(&event.job_id).is_none_or(|told| event.number > *told));
         for of_job in events.chunk_by(|event, next| event.job_id == next.job_id) {
-            let shown = of_job.iter().cloned();
-            let shown: Vec<_> = shown
-                .map(|event| Had::up_to(event.number - 1).take(event))
-                .collect();
-            if !tell(&outbox, pushes(&of_job[0].job_id, &shown)).await {
+            if !tell(&outbox, pushes_of_many(&of_job[0].job_id, of_job.to_vec())).await {
                 return;
             }
         }
@@ -320,7 +333,7 @@ async fn tell_of_jobs(
 }
 
 /// Whether there is somebody who may take the messages.
-async fn tell(outbox: &mpsc::Sender<String>, messages: Vec<String>) -> bool {
+async fn tell(outbox: &mpsc::Sender<String>, messages: impl IntoIterator<Item = String>) -> bool {
     for message in messages {
         if outbox.send(message).await.is_err() {
             return false;

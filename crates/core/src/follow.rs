@@ -9,6 +9,6 @@ mod so_far;
 mod topic;
 
 pub use had::{Had, LivePiece, NeverHad, News, Shown};
-pub use push::{Push, pushes};
+pub use push::{Message, Push, pushes, pushes_of_many};
 pub use so_far::{jobs_so_far, so_far};
 pub use topic::{ConnectionId, Topic};

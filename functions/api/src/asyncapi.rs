@@ -44,7 +44,7 @@ pub fn asyncapi() -> Value {
         ),
         (
             "events",
-            "What happened to a job that you follow",
+            "What happened to a job that you follow, or to one of a batch or project that you follow",
             schema::<Push<'_>>(&mut schemas),
         ),
     ] {
@@ -68,8 +68,9 @@ pub fn asyncapi() -> Value {
         "info": {
             "title": "BedrockDiy, over connections that stay open",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "WebSocket messages are JSON, of 128 KiB at most to the API and 32 KiB at most from it. \
-                Show a token as the HTTP API takes it: in the header `Authorization`, or, from a browser, in the \
+            "description": "WebSocket messages are JSON, of 128 KiB at most to the API and 32 KiB at most from it. A frame \
+                has 32 KiB at most: send a longer message in several frames. A connection over which more comes is closed \
+                with 1009. Show a token as the HTTP API takes it: in the header `Authorization`, or, from a browser, in the \
                 parameter `access_token` of the address.",
         },
         "defaultContentType": "application/json",

@@ -55,7 +55,7 @@ pub use crate::{
     event_schemas::event_schemas,
     following::Log,
     openapi::openapi,
-    socket::{MESSAGE_BYTES, Socket},
+    socket::{FRAME_BYTES, MESSAGE_BYTES, Socket},
 };
 
 /// What the API needs of the world.

@@ -201,8 +201,58 @@ async fn what_makes_no_sense_is_refused_and_the_connection_goes_on() {
         ] {
             assert_eq!(hers.ask(message.clone())["problem"]["status"], 404, "{message}");
         }
-        socket.send(&"x".repeat(129 * 1_024));
-        assert_ne!(socket.closed(), Some(1000));
+    });
+}
+
+/// As API Gateway does: what works here works there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_message_comes_in_frames_and_a_frame_that_is_too_long_ends_the_connection() {
+    let (_model, _project, served) = served(Script::default()).await;
+    tokio::task::block_in_place(|| {
+        let mut socket = served.socket();
+        let mut long = submission(false);
+        long["requestId"] = json!("long");
+        long["article"]["text"] = json!("The bridge opens. ".repeat(100 * 1_024 / 18));
+        let text = long.to_string();
+        assert!(socket.send_in_frames(&text, 30 * 1_024), "{} bytes", text.len());
+        let reply = socket.pushed();
+        assert_eq!(
+            (&reply["type"], &reply["requestId"]),
+            (&json!("submitted"), &json!("long"))
+        );
+
+        let mut too_long = submission(false);
+        too_long["article"]["text"] = json!("x".repeat(40 * 1_024));
+        for (text, frame) in [
+            (too_long.to_string(), usize::MAX),
+            ("x".repeat(129 * 1_024), 30 * 1_024),
+        ] {
+            let mut socket = served.socket();
+            // Whether the rest of it can still be sent is chance.
+            let _ = socket.send_in_frames(&text, frame);
+            assert_eq!(socket.closed(), Some(1009), "{} bytes", text.len());
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_is_as_long_as_a_frame_whatever_was_sent() {
+    let (_model, _project, served) = served(Script::default()).await;
+    tokio::task::block_in_place(|| {
+        let mut socket = served.socket();
+        let mut message = submission(false);
+        message["requestId"] = json!("odd");
+        message["article"]["x".repeat(100 * 1_024)] = json!("Nobody knows this.");
+        assert!(socket.send_in_frames(&message.to_string(), 30 * 1_024));
+        // The socket itself refuses what is longer than a frame.
+        let reply = socket.pushed();
+        assert_eq!(
+            (&reply["type"], &reply["requestId"], &reply["problem"]["status"]),
+            (&json!("problem"), &json!("odd"), &json!(422))
+        );
+        let detail = reply["problem"]["detail"].as_str().unwrap();
+        assert!(detail.ends_with('…'), "{detail}");
+        assert_eq!(socket.ask(json!({"type": "ping"}))["type"], "pong");
     });
 }
 

@@ -1,295 +1,235 @@
-//! From files on disk to messages in the queue, each article once.
+//! `bedrock-diy submit`: from files on disk to jobs of an API, each article once.
+
+mod article;
+mod follow;
+mod told;
+mod waiting;
 
 use std::path::Path;
 
-use bedrock_diy_articles as articles;
-use bedrock_diy_core::{
-    BatchId, Failure, JobId, ProjectId,
-    article::{self, Article, Bucket, ObjectRef, SubmittedPart},
-    error::Result,
-    intake::{IntakeMessage, Lane, Submission},
-    job::JobStatus,
-    pipeline::PipelineRevision,
-    ports::{Jobs, Objects, Queue},
-    text::sha256_hex,
-};
-use bedrock_diy_intake::{record_name, store_record};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use bedrock_diy_core::{Code, Failure, JobId, error::Result, job::JobStatus, limits, project::Project};
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
 
+use self::{
+    article::{Ready, Way},
+    told::Told,
+    waiting::Waiting,
+};
 use crate::{
+    arguments::{Elsewhere, Submit, SubmitLane},
+    exit::Exit,
     inputs::{self, Input},
-    machine::Machine,
+    remote::{JobDocument, Refusal, Remote, Ticket},
 };
 
-/// One article of a run.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// What it is called in results.
-    pub(super) name: String,
-    /// Its job, or why it never became one.
-    pub(super) job: Result<JobId>,
-    /// Whether it had succeeded before this run.
-    pub(super) done_before: bool,
-}
+/// Files that are on their way at once.
+const AT_ONCE: usize = 8;
 
-/// Submits the files of a run.
-pub(super) struct Submitter<'a> {
-    pub(super) machine: &'a Machine,
-    pub(super) project: &'a ProjectId,
-    pub(super) batch: &'a BatchId,
-    pub(super) pipeline: &'a PipelineRevision,
-    /// Set where the memo is not to be asked: names this run, so that its jobs are new ones.
-    pub(super) fresh: Option<String>,
-}
+/// Jobs that are listed at once: as many as the API shows.
+const PAGE: usize = 200;
 
-/// An article that is ready to be submitted.
-struct Ready {
+/// What became of a file.
+struct Submitted {
+    /// What it is called here.
     name: String,
-    /// What makes it this article: the same contents in the same place.
-    identity: String,
-    body: Body,
+    jobs: Jobs,
 }
 
-enum Body {
-    Bytes(Vec<u8>),
-    /// One article of a file that holds many.
-    Record {
-        file: String,
-        record: Box<articles::Record>,
+enum Jobs {
+    /// Its job, and whether an earlier command made it.
+    One {
+        id: JobId,
+        status: JobStatus,
+        before: bool,
     },
-    /// Never read: the job will say that it is too large.
-    TooLarge(u64),
+    /// It is uploaded under this name; so many jobs come of it. `before`: an earlier command uploaded it.
+    Uploaded {
+        name: String,
+        records: usize,
+        before: bool,
+    },
+    /// It can't be an article, or the API does not take it.
+    Refused(Why),
 }
 
-/// Articles that are stored at once: they share the disk's syncs.
-const AT_ONCE: usize = 64;
+/// Why a file came to nothing.
+struct Why {
+    code: Code,
+    /// What happened and what to do.
+    message: String,
+}
 
-/// Files are read by the portion, for a thread of its own each: so many files at most, and no more than so
-/// many bytes (a larger file is a portion of its own), so that few of them are in memory.
-const PORTION_FILES: usize = 32;
-const PORTION_BYTES: u64 = 1024 * 1024;
-/// Portions that are in memory at once.
-const PORTIONS: usize = 4;
-
-impl Submitter<'_> {
-    /// Submits everything, in order; `on_entry` hears of each article before its message is sent.
-    pub(super) async fn submit(
-        &self,
-        inputs: Vec<Input>,
-        mut on_entry: impl FnMut(&Entry),
-    ) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        let mut submitted = stream::iter(portions(inputs))
-            .map(|portion| self.submit_portion(portion))
-            .buffered(PORTIONS);
-        while let Some(portion) = submitted.next().await {
-            let mut messages = Vec::new();
-            for (entry, message) in portion? {
-                on_entry(&entry);
-                entries.push(entry);
-                messages.extend(message.map(Box::new).map(IntakeMessage::Submission));
-            }
-            if !messages.is_empty() {
-                self.machine.queue.send(Lane::Bulk, messages).await?;
-            }
+impl From<Failure> for Why {
+    fn from(failure: Failure) -> Self {
+        Self {
+            message: failure.message(),
+            code: failure.code,
         }
-        Ok(entries)
     }
+}
 
-    async fn submit_portion(&self, inputs: Vec<Input>) -> Result<Vec<(Entry, Option<Submission>)>> {
-        let limit = self
-            .pipeline
+/// Submits the files.
+pub(super) async fn submit(elsewhere: &Elsewhere, data: &Path, arguments: Submit) -> Result<Exit> {
+    let remote = Remote::needed(elsewhere, data, "`submit`")?;
+    let inputs = inputs::gather(&arguments.files, &[])?;
+    let project: Project = remote
+        .get(&format!("/api/projects/{}", arguments.project))
+        .send()
+        .await?
+        .json()
+        .await?;
+    let submitting = Submitting {
+        largest: project
             .settings
             .limits
             .article_bytes
-            .unwrap_or(bedrock_diy_core::limits::ARTICLE_BYTES);
-        let reading = move || inputs.iter().flat_map(|input| read(input, limit)).collect();
-        let ready: Vec<_> = tokio::task::spawn_blocking(reading).await.map_err(|error| {
-            Failure::new(
-                bedrock_diy_core::Code::InternalError,
-                format!("reading files ended early: {error}"),
-            )
+            .unwrap_or(limits::ARTICLE_BYTES),
+        uploaded: tokio::sync::OnceCell::new(),
+        remote: &remote,
+        arguments: &arguments,
+    };
+    let mut told = Told::new(&arguments);
+    let mut waiting = Waiting::new(&remote, &arguments);
+    // A session has one job at a time, and so have eyes.
+    let one_by_one = arguments.session.is_some() || arguments.follow;
+    let mut left = inputs.len();
+    let mut submitted = stream::iter(inputs)
+        .map(|input| submitting.file(input))
+        .buffered(if one_by_one { 1 } else { AT_ONCE });
+    while let Some(file) = submitted.next().await {
+        let file = file?;
+        left -= 1;
+        let has_next = left > 0 && arguments.session.is_some();
+        match &file.jobs {
+            Jobs::Refused(_) => told.submitted(&file)?,
+            _ if arguments.follow => follow::follow(&waiting, &mut told, file).await?,
+            _ if arguments.wait || has_next => waiting.add(file),
+            _ => told.submitted(&file)?,
+        }
+        if has_next {
+            waiting.until_all_have_ended(&mut told).await?;
+        }
+    }
+    waiting.until_all_have_ended(&mut told).await?;
+    Ok(told.finish())
+}
+
+struct Submitting<'a> {
+    remote: &'a Remote,
+    arguments: &'a Submit,
+    /// The largest file that the project takes, in bytes.
+    largest: u64,
+    /// The names of the batch's articles; listed once, where a file is to be uploaded.
+    uploaded: tokio::sync::OnceCell<Vec<String>>,
+}
+
+impl Submitting<'_> {
+    /// Submits a file. Fails where no other would fare better.
+    async fn file(&self, input: Input) -> Result<Submitted> {
+        let name = input.name.clone();
+        let jobs = match self.jobs(input).await {
+            // The API's own words say what to do.
+            Err(refusal) if is_about_the_article(&refusal) => Jobs::Refused(Why {
+                code: refusal.failure.code,
+                message: refusal.failure.detail,
+            }),
+            jobs => jobs?,
+        };
+        Ok(Submitted { name, jobs })
+    }
+
+    async fn jobs(&self, input: Input) -> Result<Jobs, Refusal> {
+        let largest = self.largest;
+        let reading = tokio::task::spawn_blocking(move || article::ready(&input, largest));
+        let ready = reading.await.map_err(|error| {
+            let detail = format!("reading files ended early: {error}");
+            Failure::new(Code::InternalError, detail)
         })?;
-        stream::iter(ready)
-            .map(|article| async {
-                match article {
-                    Ok(ready) => self.submit_article(ready).await,
-                    Err((name, failure)) => Ok((
-                        Entry {
-                            name,
-                            job: Err(failure),
-                            done_before: false,
-                        },
-                        None,
-                    )),
-                }
-            })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await
+        match ready {
+            Err(failure) => Ok(Jobs::Refused(failure.into())),
+            Ok(ready) => match ready.way {
+                Way::Inline { media_type } => self.inline(ready, media_type).await,
+                Way::Upload { records } => self.upload(ready, records).await,
+            },
+        }
     }
 
-    /// The article's entry, and its message where there is something to be done.
-    async fn submit_article(&self, ready: Ready) -> Result<(Entry, Option<Submission>)> {
-        let key = [
-            &ready.identity,
-            &self.pipeline.hash,
-            self.fresh.as_deref().unwrap_or_default(),
-        ]
-        .join("\n");
-        let first = JobId::of_submission("run", self.project, &key);
-        let mut earlier = None;
-        let mut job_id = first.clone();
-        // A failed article is tried again, from the stage that failed on; so is a cancelled one.
-        while let Some(job) = self.machine.jobs.read(&job_id).await? {
-            match job.status {
-                JobStatus::Failed | JobStatus::Cancelled => {
-                    let next = JobId::of_retry(&job_id);
-                    earlier = Some(std::mem::replace(&mut job_id, next));
-                }
-                status => {
-                    let done_before = status == JobStatus::Succeeded;
-                    return Ok((
-                        Entry {
-                            name: ready.name,
-                            job: Ok(job_id),
-                            done_before,
-                        },
-                        None,
-                    ));
-                }
-            }
-        }
-        let name = ready.name.clone();
-        let submission = Submission {
-            job_id: job_id.clone(),
-            project_id: self.project.clone(),
-            batch: self.batch.clone(),
-            article: self.store(&first, ready).await?,
-            session_id: None,
-            fresh: self.fresh.is_some(),
-            retry_of: earlier,
+    async fn inline(&self, ready: Ready, media_type: &str) -> Result<Jobs, Refusal> {
+        let arguments = self.arguments;
+        let lane = match arguments.lane {
+            SubmitLane::Live => "live",
+            SubmitLane::Bulk => "bulk",
         };
-        Ok((
-            Entry {
+        let key = ready.key(&arguments.project, &arguments.batch);
+        let mut call = self
+            .remote
+            .post(&format!("/api/projects/{}/articles", arguments.project))
+            .header("Idempotency-Key", &key)
+            .persistent()
+            .query("name", &ready.name)
+            .query("batch", arguments.batch.as_str())
+            .query("lane", lane);
+        if let Some(session) = &arguments.session {
+            call = call.query("sessionId", session.as_str());
+        }
+        let answer = call.body(media_type, ready.bytes).send().await?;
+        let before = answer.is_replay();
+        let job: JobDocument = answer.json().await?;
+        Ok(Jobs::One {
+            id: job.job_id,
+            status: job.status,
+            before,
+        })
+    }
+
+    async fn upload(&self, ready: Ready, records: usize) -> Result<Jobs, Refusal> {
+        let arguments = self.arguments;
+        if arguments.session.is_some() {
+            let detail = format!(
+                "{} has to be uploaded, and an upload belongs to no session",
+                ready.name
+            );
+            return Ok(Jobs::Refused(Failure::new(Code::InvalidRequest, detail).into()));
+        }
+        // An upload has no idempotency key: its name says what it holds, and tells whether it is there.
+        let name = ready.upload_name();
+        let uploaded = self.uploaded.get_or_try_init(|| self.names()).await?;
+        if uploaded.iter().any(|article| article::is_of(article, &name)) {
+            return Ok(Jobs::Uploaded {
                 name,
-                job: Ok(job_id),
-                done_before: false,
-            },
-            Some(submission),
-        ))
-    }
-
-    async fn store(&self, job: &JobId, ready: Ready) -> Result<Article> {
-        let key = article::submitted_key(self.project, job, SubmittedPart::Source);
-        let objects = &self.machine.objects;
-        let source = match ready.body {
-            Body::Record { file, record } => {
-                return store_record(objects, self.project, job, &file, *record).await;
-            }
-            Body::Bytes(bytes) => objects.put(Bucket::Articles, &key, bytes).await?,
-            Body::TooLarge(size) => ObjectRef {
-                bucket: Bucket::Articles,
-                key,
-                version: None,
-                size,
-            },
-        };
-        Ok(Article::new(ready.name, source))
-    }
-}
-
-/// The inputs in order, cut into portions.
-fn portions(inputs: Vec<Input>) -> Vec<Vec<Input>> {
-    let mut portions: Vec<Vec<Input>> = Vec::new();
-    let mut bytes = 0;
-    for input in inputs {
-        let size = input.size.as_ref().copied().unwrap_or_default();
-        bytes += size;
-        match portions.last_mut() {
-            Some(portion) if portion.len() < PORTION_FILES && bytes <= PORTION_BYTES => portion.push(input),
-            _ => {
-                bytes = size;
-                portions.push(vec![input]);
-            }
+                records,
+                before: true,
+            });
         }
+        let wanted = json!({ "name": name, "bytes": ready.bytes.len(), "batch": arguments.batch });
+        let call = self
+            .remote
+            .post(&format!("/api/projects/{}/articles:upload", arguments.project));
+        let ticket: Ticket = call.persistent().json(&wanted).send().await?.json().await?;
+        let headers = ticket
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        self.remote.put(&ticket.url, headers, ready.bytes).await?;
+        Ok(Jobs::Uploaded {
+            name,
+            records,
+            before: false,
+        })
     }
-    portions
+
+    async fn names(&self) -> Result<Vec<String>> {
+        let jobs = waiting::of_batch(self.remote, self.arguments).all().await?;
+        Ok(jobs.into_iter().map(|job| job.article.name).collect())
+    }
 }
 
-/// Reads a file: one article, or many where it is JSON or JSON Lines.
-fn read(input: &Input, limit: u64) -> Vec<Result<Ready, (String, Failure)>> {
-    let failed = |failure: Failure| vec![Err((input.name.clone(), failure))];
-    let size = match &input.size {
-        Ok(size) => *size,
-        Err(failure) => return failed(failure.clone()),
-    };
-    let place = std::path::absolute(&input.path).unwrap_or_else(|_| input.path.clone());
-    let place = place.to_string_lossy();
-    if size > limit {
-        let identity = format!("{place}\n{size}");
-        return vec![Ok(Ready {
-            name: input.name.clone(),
-            identity,
-            body: Body::TooLarge(size),
-        })];
+/// Whether it is this file that the API does not take: the others may fare better.
+fn is_about_the_article(refusal: &Refusal) -> bool {
+    match refusal.status {
+        Some(400 | 413 | 415 | 422) => true,
+        Some(409) => !refusal.failure.code.is_about_the_project(),
+        _ => false,
     }
-    let bytes = match inputs::read(&input.path) {
-        Ok(bytes) => bytes,
-        Err(failure) => return failed(failure),
-    };
-    if holds_many(&input.path)
-        && let Ok(records) = articles::records(&input.name, &bytes, &articles::Limits::for_files_of(limit))
-    {
-        let ready: Vec<_> = records
-            .enumerate()
-            .map(|(index, record)| of_record(input, &place, index, record))
-            .collect();
-        if !ready.is_empty() {
-            return ready;
-        }
-    }
-    let identity = format!("{place}\n{}", sha256_hex(&bytes));
-    vec![Ok(Ready {
-        name: input.name.clone(),
-        identity,
-        body: Body::Bytes(bytes),
-    })]
-}
-
-fn of_record(
-    input: &Input,
-    place: &str,
-    index: usize,
-    record: std::result::Result<articles::Record, articles::ReadError>,
-) -> Result<Ready, (String, Failure)> {
-    let record = record.map_err(|error| {
-        let code = bedrock_diy_core::Code::from_name(error.code())
-            .unwrap_or(bedrock_diy_core::Code::UnreadableArticle);
-        (
-            format!("{}#{}", input.name, index + 1),
-            Failure::new(code, error.to_string()),
-        )
-    })?;
-    // All of it goes into prompts: with another title it is another article.
-    let contents = serde_json::json!([&record.text, &record.title, &record.language, &record.metadata]);
-    Ok(Ready {
-        name: record_name(&input.name, &record),
-        identity: format!(
-            "{place}\n{}\n{}",
-            record.index,
-            sha256_hex(contents.to_string().as_bytes())
-        ),
-        body: Body::Record {
-            file: input.name.clone(),
-            record: Box::new(record),
-        },
-    })
-}
-
-/// Whether a file of this name holds many articles.
-pub(super) fn holds_many(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| articles::MediaType::from_name(&name.to_string_lossy()))
-        .is_some_and(articles::MediaType::holds_many)
 }

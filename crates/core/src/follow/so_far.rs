@@ -1,6 +1,6 @@
 //! What has happened to the jobs of a batch or project before somebody began to follow it.
 
-use super::{Had, Topic, pushes};
+use super::{Topic, pushes_of_many};
 use crate::{
     error::Result,
     ids::JobId,
@@ -43,21 +43,18 @@ pub async fn jobs_so_far(index: &dyn JobIndex, topic: &Topic) -> Result<Option<V
 /// The messages that tell what has happened to a job after this event, without pieces of answers; and the number of
 /// the last event that was read for them, 0 where there was none: whatever a job has not come to yet is still to be told.
 pub async fn so_far(jobs: &dyn Jobs, job: &JobId, after: u64) -> Result<(Vec<String>, u64)> {
-    let mut had = Had::up_to(after);
     let (mut messages, mut read) = (Vec::new(), 0);
     loop {
-        let events = jobs.events(job, had.events(), PAGE).await?;
+        let mut events = jobs.events(job, after.max(read), PAGE).await?;
         let is_page = events.len() == PAGE;
         if let Some(last) = events.last() {
             read = last.number;
         }
-        let told = events.into_iter().filter(|event| event.fact.is_for_the_bus());
-        let shown: Vec<_> = told.map(|event| had.take(event)).collect();
-        messages.extend(pushes(job, &shown));
+        events.retain(|event| event.fact.is_for_the_bus());
+        messages.extend(pushes_of_many(job, events));
         if !is_page {
             return Ok((messages, read));
         }
-        had = Had::up_to(read);
     }
 }
 
@@ -107,6 +104,7 @@ mod tests {
             session_id: None,
             fresh: false,
             retry_of: None,
+            pipeline: None,
         };
         let pipeline = Err(Failure::new(Code::NoActiveCards, "none"));
         Job::accept(new, pipeline, Timestamp::default()).job

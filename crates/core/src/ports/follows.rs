@@ -13,8 +13,11 @@ pub trait Follows: Send + Sync {
     /// events after the number that `had` says. Where it says nothing, of a job everything, of a batch or project
     /// everything from now on. Replaces what it was told of the same topic before.
     ///
-    /// MUST tell each event of a job once and in order, and no character of an answer twice or not at all, for as long
-    /// as the connection is there. MUST NOT tell of other topics later because of a connection that is slow.
+    /// Of a job that is followed itself, MUST tell each event once and in order, and no character of an answer twice or not
+    /// at all, for as long as the connection is there; but a message whose sender ends before it knows that the message
+    /// was taken MAY come once more. Of a batch or project, MUST tell each event at least once, and MAY tell them in any
+    /// order: job and number name an event, and messages say no position. MUST NOT tell of other topics later because of
+    /// a connection that is slow.
     async fn follow(&self, connection: &ConnectionId, topic: &Topic, had: Option<Had>) -> Result<Following>;
 
     /// Has a connection told no more of a topic. MUST succeed where it is told nothing of it.

@@ -45,9 +45,10 @@ pub trait Followers: Send + Sync {
     /// How long what is written should be gathered before more of it is shown.
     fn pace(&self) -> Duration;
 
-    /// Shows what is written and not yet stored. MUST NOT wait for a follower who is slow, and MAY lose it.
+    /// Shows what is written and not yet stored. MUST NOT wait for a follower who is slow, and MAY lose it: in all it takes
+    /// half a second at most, whoever follows.
     async fn show(&self, job: &JobId, unstored: Unstored);
 
-    /// Says that these events of a job were stored. MUST NOT wait for a follower who is slow, and MAY lose it.
+    /// Says that these events of a job were stored. MUST NOT wait for a follower who is slow, and MAY lose it, as above.
     async fn tell(&self, events: &[Event]);
 }

@@ -57,7 +57,7 @@ pub(crate) struct Follow {
     /// What you have had. Of a job: the `position` of its last `events`, or the number of an event; everything from the
     /// first event on where nothing is said. Of a batch or project of up to a thousand jobs: the number of an event, after
     /// which each job's events are told, job by job, and then what happens; `0` tells everything. Only what happens from now
-    /// on where nothing is said.
+    /// on where nothing is said. There is no position in a batch or project: their events may come in any order, and twice.
     #[serde(default)]
     #[schema(nullable = false, max_length = 100)]
     pub(crate) after: Option<String>,
@@ -190,6 +190,7 @@ pub(crate) enum Answer<'a> {
     },
     /// I am here.
     Pong {},
-    /// It can't be done, and why.
+    /// It can't be done, and why. Where that would be too long for a message, its texts are cut, and the last faults left
+    /// out.
     Problem { problem: ProblemDocument<'a> },
 }

@@ -35,7 +35,7 @@ async fn whoever_follows_a_batch_or_a_project_hears_of_each_of_its_jobs() {
             let late = stored(&served, &job);
             for follower in followers {
                 let mut heard = Heard::default();
-                follower.hear(&mut heard, usize::MAX);
+                follower.hear_of_many(&mut heard);
                 assert_eq!(heard.events, late.events);
             }
         }
@@ -59,13 +59,9 @@ fn hear_all(socket: &mut Socket, after: u64, jobs: &[Heard]) {
     let wanted: usize = jobs.iter().map(|job| job.events.len()).sum();
     let mut count = 0;
     while count < wanted - jobs.len() * usize::try_from(after).unwrap() {
-        let message = socket.pushed();
-        assert_eq!(message["type"], "events", "{message}");
-        let of_job = heard
-            .entry(message["jobId"].as_str().unwrap().to_owned())
-            .or_default();
-        for event in message["items"].as_array().unwrap() {
-            of_job.events.push(event.clone());
+        for event in socket.pushed_of_many() {
+            let of_job = heard.entry(event["jobId"].as_str().unwrap().to_owned());
+            of_job.or_default().events.push(event);
             count += 1;
         }
     }
@@ -120,8 +116,7 @@ async fn whoever_comes_late_to_a_batch_or_a_project_hears_what_has_happened_and_
         let mut heard = 0;
         let wanted: usize = before_late.iter().map(|job| job.events.len() - 2).sum();
         while heard < wanted + late {
-            let message = sockets[1].pushed();
-            for event in message["items"].as_array().unwrap() {
+            for event in sockets[1].pushed_of_many() {
                 let is_late = event["jobId"] == all[3].events[0]["jobId"];
                 assert!(is_late || event["number"].as_u64().unwrap() > 2, "{event}");
                 heard += 1;
@@ -155,7 +150,7 @@ async fn what_another_program_does_is_heard_of() {
         let cancelled = program.run(["jobs", "cancel", &job]);
         assert_eq!(cancelled.code, Some(0), "{}", cancelled.stderr);
         let mut heard = Heard::default();
-        of_project.hear(&mut heard, usize::MAX);
+        of_project.hear_of_many(&mut heard);
         assert_eq!(heard.types().last(), Some(&"job.cancelled"));
         assert_eq!(heard.events, stored(&served, &job).events);
     });
@@ -187,7 +182,7 @@ async fn of_too_many_jobs_only_what_comes_is_told() {
         assert_eq!(follow["type"], "following");
         let job = id(&socket.ask(submission(false)));
         let mut heard = Heard::default();
-        socket.hear(&mut heard, usize::MAX);
+        socket.hear_of_many(&mut heard);
         assert_eq!(heard.events, stored(&served, &job).events);
     });
 }
