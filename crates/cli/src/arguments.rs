@@ -4,9 +4,12 @@ mod elsewhere;
 mod jobs;
 mod webhooks;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsStr, net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+    builder::Resettable,
+};
 
 pub use self::{
     elsewhere::{
@@ -39,6 +42,31 @@ pub struct Arguments {
     /// What is done.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// What was typed, and what environment variables add to it. Says what is wrong, or the help that was asked for,
+    /// and ends the program then.
+    #[must_use]
+    pub fn typed() -> Self {
+        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        let matches = without(Self::command(), &is_empty).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command, asking none of these environment variables. Files of variables have them empty where nothing is
+/// meant; an empty text that is typed is meant, and stays.
+fn without(command: ClapCommand, is_empty: &dyn Fn(&OsStr) -> bool) -> ClapCommand {
+    command
+        .mut_args(|argument| {
+            if argument.get_env().is_some_and(is_empty) {
+                argument.env(Resettable::Reset)
+            } else {
+                argument
+            }
+        })
+        .mut_subcommands(|command| without(command, is_empty))
 }
 
 const AFTER: &str = "\
@@ -404,4 +432,39 @@ pub struct Completions {
     /// The shell.
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(command: &ClapCommand) -> Vec<String> {
+        let own = command
+            .get_arguments()
+            .filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned()));
+        own.chain(command.get_subcommands().flat_map(asked)).collect()
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_asked_whichever_command_it_is_for() {
+        let all = asked(&Arguments::command());
+        for name in ["BEDROCK_DIY_MODEL", "BEDROCK_DIY_DATA", "BEDROCK_DIY_LISTEN"] {
+            assert!(all.iter().any(|asked| asked == name), "{name}");
+            let left = asked(&without(Arguments::command(), &|asked| asked == name));
+            let others: Vec<_> = all.iter().filter(|asked| *asked != name).collect();
+            assert_eq!(left.iter().collect::<Vec<_>>(), others);
+        }
+        assert_eq!(asked(&without(Arguments::command(), &|_| true)), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_typed_is_taken_as_it_is() {
+        let matches = without(Arguments::command(), &|_| true)
+            .try_get_matches_from(["bedrock-diy", "run", "a", "--project", "p", "--model", ""])
+            .unwrap();
+        let typed = Arguments::from_arg_matches(&matches).unwrap();
+        assert!(
+            matches!(typed.command, Command::Run(Run { asking, .. }) if asking.model.as_deref() == Some(""))
+        );
+    }
 }

@@ -1,11 +1,10 @@
 //! The program; everything it does is in the library.
 
 use bedrock_diy::{arguments::Arguments, commands, exit};
-use clap::Parser;
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::typed();
     commands::log(&arguments);
     match commands::run(arguments).await {
         Ok(code) => code.into(),

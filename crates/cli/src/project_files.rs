@@ -49,7 +49,10 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use bedrock_diy_core::{
     ProjectId, PromptId,
@@ -110,32 +113,38 @@ impl ProjectFiles {
         reading::read(dir, Some(catalogue))
     }
 
-    /// Checks that every active card's model takes its parameters, once it is known which model runs the cards that
-    /// name none, or that another was put in its place.
+    /// Checks that every active card's model takes its parameters, and has a price where what an article may cost is
+    /// limited, once it is known which model runs the cards that name none, or that another was put in its place.
     ///
-    /// Fails with a fault for each card; where in the file is no longer known.
+    /// Fails with a fault for each card, and for each model without a price that is needed, with the first card that it
+    /// runs; where in the file is no longer known.
     pub fn check_models(&self, default_model: &str, catalogue: &Catalogue) -> Result<(), Vec<FileFault>> {
-        let faults: Vec<_> = self
-            .cards
-            .iter()
-            .filter(|card| card.is_active)
-            .filter_map(|card| {
-                let said = &card.draft.settings;
-                let named = said.model.as_deref().or(self.settings.model.as_deref());
-                let parameters = said.parameters.or(&self.settings.parameters);
-                let refused = catalogue
-                    .parameters(named.unwrap_or(default_model), &parameters)
-                    .err()?;
-                Some(FileFault {
-                    path: card.path.clone(),
-                    place: None,
-                    message: format!(
-                        "the card, or project.yaml, sets what its model refuses: {}",
-                        refused.detail
-                    ),
-                })
-            })
-            .collect();
+        let is_limited = self.settings.limits.cost_per_article.is_some();
+        let mut priced = BTreeSet::new();
+        let mut faults = Vec::new();
+        for card in self.cards.iter().filter(|card| card.is_active) {
+            let said = &card.draft.settings;
+            let named = said.model.as_deref().or(self.settings.model.as_deref());
+            let model = named.unwrap_or(default_model);
+            let fault = |message| FileFault {
+                path: card.path.clone(),
+                place: None,
+                message,
+            };
+            if let Err(refused) = catalogue.parameters(model, &said.parameters.or(&self.settings.parameters))
+            {
+                faults.push(fault(format!(
+                    "the card, or project.yaml, sets what its model refuses: {}",
+                    refused.detail
+                )));
+            }
+            if is_limited
+                && priced.insert(model)
+                && let Err(refused) = catalogue.check_price(model)
+            {
+                faults.push(fault(refused.detail));
+            }
+        }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }

@@ -210,6 +210,21 @@ impl Catalogue {
         )
     }
 
+    /// Checks that what this model costs can be counted towards `limits.costPerArticle`. Fails with
+    /// [`Code::BudgetExceeded`] where no price is known: a limit that nobody keeps would be none.
+    pub fn check_price(&self, model: &str) -> Result<()> {
+        if self.cost(model, &Usage::default()).is_some() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::BudgetExceeded,
+            format!(
+                "no price is known for {model}, so `limits.costPerArticle` can't be kept: add the model with its price to \
+                 a models.toml of your own, or remove the limit"
+            ),
+        ))
+    }
+
     /// About how many tokens a request's texts make; its output schema is one, for the model reads it in
     /// one form or another.
     #[must_use]
@@ -466,6 +481,13 @@ mod tests {
         };
         assert_eq!(catalogue().cost("us.acme.strict-v1:0", &usage), Some(1.5));
         assert_eq!(catalogue().cost("acme.unknown", &usage), None);
+        assert!(catalogue().check_price("us.acme.strict-v1:0").is_ok());
+        let failure = catalogue().check_price("acme.unknown").unwrap_err();
+        assert_eq!(failure.code, Code::BudgetExceeded);
+        assert!(
+            failure.detail.starts_with("no price is known for acme.unknown, "),
+            "{failure}"
+        );
     }
 
     #[test]

@@ -204,7 +204,9 @@ impl Code {
             }
             Self::SessionBusy => "Wait until that job has ended, or cancel it, then send this again.",
             Self::InvalidRequest => "Correct what is named here and send it again.",
-            Self::BudgetExceeded => "Raise the project's `limits.costPerArticle`, or use a cheaper model.",
+            Self::BudgetExceeded => {
+                "Raise the project's `limits.costPerArticle`, or use a cheaper model whose price is known."
+            }
             Self::Cancelled => "Retry the job if this was not meant.",
             Self::InternalError => {
                 "This is a fault of BedrockDiy: see the logs for the job id, and retry the job."

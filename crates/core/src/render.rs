@@ -1,9 +1,11 @@
 //! Rendering: from a prompt card, an article and earlier outputs to what the model is told.
 //!
 //! A card's content is a minijinja template. It sees `article`, `previous`, `stages.<name>.output`
-//! and `meta.*`, and nothing else; an unknown variable is an error when the card is saved. Whatever
-//! an expression puts out is [delimited](crate::delimit), through whichever filters it went, because
-//! it came from outside.
+//! and `meta.*`, and nothing else; an unknown variable, filter, test or function is an error when the
+//! card is saved, in whichever branch it stands. Whatever an expression puts out is
+//! [delimited](crate::delimit), through whichever filters it went, because it came from outside.
+
+mod uses;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,11 +28,26 @@ use crate::{
     model::Message,
 };
 
+use self::uses::{Called, Kind, Uses};
+
 /// A card's content, parsed.
 #[derive(Debug)]
 pub struct Template {
     environment: Environment<'static>,
     needs: Needs,
+    uses: Uses,
+    unknown: Vec<UnknownName>,
+}
+
+/// A filter, test, function or method that a template calls, and that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName {
+    /// The byte of the template at which its name stands.
+    pub at: usize,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What it is, and what there is, to go on after "the template".
+    pub what: String,
 }
 
 /// Which texts a template asks for: nothing else has to be read from storage.
@@ -96,19 +113,27 @@ impl Template {
     /// Parses a card's content. Fails with [`Code::TemplateInvalid`], naming the line.
     pub fn parse(content: &str) -> Result<Self> {
         let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        // What an article does not have may be asked for by an `if`; nothing else may be done with it.
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        // So that an error names what was undefined, in every build.
+        environment.set_debug(true);
         environment.set_fuel(Some(limits::TEMPLATE_FUEL));
         environment.set_formatter(write_outside_text);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment
             .add_template_owned(NAME, content.to_owned())
             .map_err(|error| invalid(&error))?;
-        let needs = Needs::of(&environment)?;
-        Ok(Self { environment, needs })
+        let uses = Uses::of(content).map_err(|error| invalid(&error))?;
+        Ok(Self {
+            needs: Needs::of(&uses),
+            unknown: unknown_names(content, &environment, &uses),
+            environment,
+            uses,
+        })
     }
 
     /// Checks that the template asks for nothing that can't be there; `names` are the project's
-    /// cards. Fails with [`Code::TemplateInvalid`], naming the first such variable and what there is.
+    /// cards. Fails with [`Code::TemplateInvalid`], naming the first such name and what there is.
     pub fn check(&self, names: &[PromptId]) -> Result<()> {
         match self.faults(names)?.into_iter().next() {
             Some(first) => Err(Failure::new(Code::TemplateInvalid, first)),
@@ -116,7 +141,8 @@ impl Template {
         }
     }
 
-    /// A sentence about each variable that can't be there; `names` are the project's cards.
+    /// A sentence about each variable that can't be there, and each [unknown name](Self::unknown_names); `names`
+    /// are the project's cards.
     pub fn faults(&self, names: &[PromptId]) -> Result<Vec<String>> {
         let mut faults = Vec::new();
         for path in self.variables()? {
@@ -126,7 +152,16 @@ impl Template {
                 ));
             }
         }
+        let unknown = self.unknown.iter();
+        faults.extend(unknown.map(|name| format!("line {} of the template: it {}", name.line, name.what)));
         Ok(faults)
+    }
+
+    /// The filters, tests, functions and methods that it calls and that do not exist, in branches that are
+    /// never taken too.
+    #[must_use]
+    pub fn unknown_names(&self) -> &[UnknownName] {
+        &self.unknown
     }
 
     /// Which texts it asks for.
@@ -147,7 +182,8 @@ impl Template {
             .map_err(|error| invalid(&error))
     }
 
-    fn variables(&self) -> Result<Vec<String>> {
+    /// The variables that it does not set itself, with their fields, in alphabetical order.
+    pub fn variables(&self) -> Result<Vec<String>> {
         let template = self
             .environment
             .get_template(NAME)
@@ -157,13 +193,177 @@ impl Template {
             .globals()
             .map(|(name, _)| name.to_owned())
             .collect();
-        let mut paths: Vec<_> = template
-            .undeclared_variables(true)
-            .into_iter()
-            .filter(|path| !globals.contains(path.split('.').next().unwrap_or_default()))
-            .collect();
-        paths.sort();
-        Ok(paths)
+        // minijinja knows where a name that the template sets is set; but it does not look into slices.
+        let mut paths: BTreeSet<_> = template.undeclared_variables(true).into_iter().collect();
+        paths.extend(self.uses.foreign().map(str::to_owned));
+        let called = self.no_variables();
+        paths.retain(|path| !globals.contains(uses::root(path)) && !called.contains(path));
+        Ok(paths.into_iter().collect())
+    }
+
+    /// What minijinja takes for variables, and is called: [`unknown_names`](Self::unknown_names) has it.
+    fn no_variables(&self) -> BTreeSet<String> {
+        let uses = &self.uses;
+        let called = uses.called.iter().filter_map(|called| match &called.kind {
+            Kind::Function if !uses.own.contains(&called.name) => Some(called.name.clone()),
+            Kind::MethodOf(path) if OUTSIDE.contains(&uses::root(path)) => {
+                Some(format!("{path}.{}", called.name))
+            }
+            _ => None,
+        });
+        called.filter(|path| !uses.variables.contains(path)).collect()
+    }
+}
+
+/// The variables that come from outside.
+const OUTSIDE: [&str; 4] = ["article", "previous", "stages", "meta"];
+
+/// The filters that there are, without their second names.
+const FILTERS: [&str; 45] = [
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "default",
+    "dictsort",
+    "escape",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "zip",
+];
+
+/// The tests that there are, without those that are signs.
+const TESTS: [&str; 36] = [
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "equalto",
+    "escaped",
+    "even",
+    "false",
+    "filter",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "int",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "safe",
+    "sameas",
+    "sequence",
+    "startingwith",
+    "string",
+    "test",
+    "true",
+    "undefined",
+    "upper",
+];
+
+/// What a template calls, and what does not exist.
+fn unknown_names(content: &str, environment: &Environment<'_>, uses: &Uses) -> Vec<UnknownName> {
+    let line_ends: Vec<_> = content.match_indices('\n').map(|(at, _)| at).collect();
+    let mut looked_at = BTreeSet::new();
+    uses.called
+        .iter()
+        // Each is named once, where it is called first.
+        .filter(|called| looked_at.insert((&called.kind, &called.name)))
+        .filter_map(|called| {
+            let what = what_is_unknown(called, environment, uses)?;
+            Some(UnknownName {
+                at: called.at,
+                line: 1 + line_ends.partition_point(|end| *end < called.at),
+                what,
+            })
+        })
+        .collect()
+}
+
+/// What is wrong with what is called, if anything is.
+fn what_is_unknown(called: &Called, environment: &Environment<'_>, uses: &Uses) -> Option<String> {
+    let name = &called.name;
+    // The engine's own tests ask it for names: it tells in no other way which it has.
+    let there_is = |kind: &str, name: &str| {
+        let asked = environment.empty_state().perform_test(kind, &[Value::from(name)]);
+        asked.unwrap_or(false)
+    };
+    let no_such = |kind: &str, known: &[&str]| {
+        format!(
+            "uses the {kind} `{name}`, which does not exist: there are {}",
+            known.join(", ")
+        )
+    };
+    let no_method = || {
+        let instead = if there_is("filter", name) {
+            format!("the filter of that name (`… | {name}`)")
+        } else {
+            "a filter (`… | replace('a', 'b')`)".to_owned()
+        };
+        Some(format!(
+            "calls the method `{name}`, and nothing has methods here: use {instead}"
+        ))
+    };
+    match &called.kind {
+        Kind::Filter => (!there_is("filter", name)).then(|| no_such("filter", &FILTERS)),
+        Kind::Test => (!there_is("test", name)).then(|| no_such("test", &TESTS)),
+        Kind::Function => {
+            let known: Vec<_> = environment.globals().map(|(name, _)| name).collect();
+            (!known.contains(&name.as_str()) && !uses.own.contains(name)).then(|| no_such("function", &known))
+        }
+        // Of a variable that does not exist, that is said; what a template makes itself may hold what can be called.
+        Kind::MethodOf(path)
+            if !OUTSIDE.contains(&uses::root(path)) || uses.own.contains(uses::root(path)) =>
+        {
+            None
+        }
+        Kind::MethodOf(_) | Kind::MethodOfConstant => no_method(),
     }
 }
 
@@ -190,10 +390,11 @@ fn unknown(path: &str, names: &[PromptId]) -> Option<String> {
 }
 
 impl Needs {
-    fn of(environment: &Environment<'_>) -> Result<Self> {
-        let template = environment.get_template(NAME).map_err(|error| invalid(&error))?;
+    /// What is read under a name that the template sets itself is read all the same: `{% set article = article |
+    /// upper %}` reads the article.
+    fn of(uses: &Uses) -> Self {
         let mut needs = Self::default();
-        for path in template.undeclared_variables(true) {
+        for path in &uses.variables {
             let mut parts = path.split('.');
             match (parts.next().unwrap_or_default(), parts.next()) {
                 ("article", _) => needs.article = true,
@@ -210,7 +411,7 @@ impl Needs {
                 _ => {}
             }
         }
-        Ok(needs)
+        needs
     }
 }
 
@@ -278,11 +479,8 @@ fn write_outside_text(
 ) -> Result<(), Error> {
     let Some(text) = value.as_str() else {
         return match value.kind() {
-            ValueKind::Undefined => Err(Error::new(
-                ErrorKind::UndefinedError,
-                "it puts out something that this article does not have",
-            )),
-            ValueKind::None => Ok(()),
+            // The `else` that an `if` within an expression has not: what an article does not have never comes here.
+            ValueKind::Undefined | ValueKind::None => Ok(()),
             ValueKind::Number | ValueKind::Bool => Ok(write!(output, "{value}")?),
             _ => Ok(output.write_str(&delimited("text", &value.to_string()))?),
         };
@@ -348,12 +546,24 @@ fn invalid(error: &Error) -> Failure {
         .unwrap_or_default();
     let what = match error.kind() {
         ErrorKind::OutOfFuel => "it loops for too long or makes too long a text".to_owned(),
-        ErrorKind::UndefinedError if error.detail().is_none() => {
-            "it uses something that does not exist".to_owned()
-        }
+        ErrorKind::UndefinedError => undefined(error.detail()),
         kind => error.detail().map_or_else(|| kind.to_string(), str::to_owned),
     };
     Failure::new(Code::TemplateInvalid, format!("{place}{what}"))
+}
+
+/// What is said of something that this article does not have; the engine names it between backticks.
+fn undefined(detail: Option<&str>) -> String {
+    let name = detail.and_then(|detail| detail.split('`').nth(1));
+    match name {
+        Some(name) => format!(
+            "it uses `{name}`, which this article does not have: put it between `{{% if {name} %}}` and \
+             `{{% endif %}}`, or write `{name} | default('')`"
+        ),
+        None => "it uses something that this article does not have: put it between `{% if … %}` and `{% endif %}`, \
+                 or write `… | default('')`"
+            .to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -461,16 +671,135 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_does_not_exist_is_refused_when_the_card_is_saved() {
+        for (content, said) in [
+            (
+                "one\n{% if false %}\n{{ article | shout }}{% endif %}",
+                "line 3 of the template: it uses the filter `shout`, which does not exist: there are abs, ",
+            ),
+            (
+                "{% if meta.title is shouted %}{% endif %}",
+                "line 1 of the template: it uses the test `shouted`, which does not exist: there are boolean, ",
+            ),
+            (
+                "{{ shout(article) }}",
+                "line 1 of the template: it uses the function `shout`, which does not exist: there are debug, dict, \
+                 namespace, range",
+            ),
+            (
+                "{{ article() }}",
+                "line 1 of the template: it uses the function `article`, which does not exist: ",
+            ),
+            (
+                "{{ meta.title.upper() }}",
+                "line 1 of the template: it calls the method `upper`, and nothing has methods here: use the filter \
+                 of that name (`… | upper`)",
+            ),
+            (
+                "{% set a = article[:9].strip() %}",
+                "line 1 of the template: it calls the method `strip`, and nothing has methods here: use a filter",
+            ),
+        ] {
+            let refused = refusal(content);
+            assert!(refused.starts_with(said), "{refused}");
+        }
+        let template = Template::parse(
+            "{{ a | b | b }}{{ c() }}{{ article.d() }}{{ 1 is e }}{{ x.y() }}{{ caller() }}{{ m() }}\
+             {% if true %}{% macro m() %}{% endmacro %}{% endif %}{{ loop() }}{% for i in [] %}{% endfor %}",
+        )
+        .unwrap();
+        let faults = template.faults(&names()).unwrap();
+        let named: Vec<_> = faults
+            .iter()
+            .map(|fault| fault.split('`').nth(1).unwrap())
+            .collect();
+        let (variables, called) = (["a", "caller", "loop", "m", "x", "x.y"], ["b", "c", "d", "e"]);
+        assert_eq!(named, [variables.as_slice(), &called].concat(), "{faults:?}");
+    }
+
+    #[test]
+    fn what_the_engine_has_and_what_a_template_makes_itself_is_no_fault() {
+        for content in [
+            "{{ article | e | d('') }}{{ 3 is lessthan(4) }}{{ dict(a=1).a }}",
+            "{% macro shout(text, n=range(3)) %}{{ text | upper }}{{ caller() }}{% endmacro %}\
+             {% call shout('a') %}b{% endcall %}{{ shout('c') }}",
+            "{% set ns = namespace(n=0) %}{% for a in article | lines recursive %}{% set ns.n = ns.n + 1 %}\
+             {{ loop.cycle('a', 'b') }}{{ loop([]) }}{% endfor %}{{ ns.n }}",
+        ] {
+            assert_eq!(
+                Template::parse(content).unwrap().faults(&names()).unwrap(),
+                [""; 0],
+                "{content}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_names_that_a_refusal_lists_are_those_that_the_engine_has() {
+        let engine = format!("{:?}", Environment::new());
+        for (kind, listed, second) in [
+            ("filters", FILTERS.as_slice(), ["count", "d", "e"].as_slice()),
+            ("tests", TESTS.as_slice(), &[]),
+        ] {
+            let (_, names) = engine.split_once(&format!("{kind}: [")).unwrap();
+            let (names, _) = names.split_once(']').unwrap();
+            let has: Vec<_> = names
+                .split(", ")
+                .map(|name| name.trim_matches('"'))
+                .filter(|name| !second.contains(name) && name.starts_with(char::is_alphabetic))
+                .collect();
+            assert_eq!(listed, has);
+        }
+    }
+
+    #[test]
     fn what_this_article_does_not_have_is_an_error_not_an_empty_text() {
-        assert_eq!(
-            rendered("{{ meta.colour }}").unwrap_err().code,
-            Code::TemplateInvalid
-        );
+        for content in [
+            "\n{{ meta.colour }}",
+            "\n{{ meta.colour | upper }}",
+            "\n{{ 'In ' ~ meta.colour }}",
+            "\n{% for part in meta.colour %}{% endfor %}",
+            "\n{{ meta.colour.name }}",
+        ] {
+            let failure = rendered(content).unwrap_err();
+            assert_eq!(failure.code, Code::TemplateInvalid);
+            assert_eq!(
+                failure.detail,
+                "line 2 of the template: it uses `meta.colour`, which this article does not have: put it between \
+                 `{% if meta.colour %}` and `{% endif %}`, or write `meta.colour | default('')`",
+                "{content}"
+            );
+        }
         assert!(
             rendered("{{ meta.colour | default('grey') }}")
                 .unwrap()
                 .contains("grey")
         );
+    }
+
+    #[test]
+    fn what_an_article_may_not_have_can_be_guarded() {
+        let title = "{% if meta.title %}It is called {{ meta.title }}.{% endif %}";
+        let colour = "{% if meta.colour %}It is {{ meta.colour }}.{% elif not meta.colour %}Grey.{% endif %}";
+        let text = rendered(&[title, colour].concat()).unwrap();
+        assert!(
+            text.starts_with("It is called <title-") && text.ends_with(".Grey."),
+            "{text}"
+        );
+        assert_eq!(rendered("a{{ meta.colour if meta.colour }}b").unwrap(), "ab");
+        assert_eq!(
+            rendered("{{ 1 if meta.colour is defined and meta.colour else 2 }}").unwrap(),
+            "2"
+        );
+        assert!(refusal("{% if colour %}{{ colour }}{% endif %}").contains("`colour`"));
+    }
+
+    #[test]
+    fn a_variable_within_a_slice_is_one_too() {
+        assert!(refusal("{{ artcle[:500] }}").contains("`artcle`"));
+        let template = Template::parse("{{ article[:3] }}{% set previous = previous | upper %}").unwrap();
+        assert!(template.needs().article && template.needs().previous);
+        assert!(rendered("{{ article[:3] }}").unwrap().contains("The"));
     }
 
     #[test]

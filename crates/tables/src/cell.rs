@@ -1,11 +1,11 @@
 //! What stands in a row, column by column.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bedrock_diy_core::JobId;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
-use crate::{CardColumn, Columns, Row};
+use crate::{CardColumn, Columns, Row, document::in_one_line};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) enum Cell<'a> {
     Missing,
     /// Text, possibly from outside.
     Text(Cow<'a, str>),
-    /// A number or boolean of an output, as JSON writes it: no formula, whatever it begins with.
+    /// A number or boolean of an output, as it is written there: no formula, whatever it begins with.
     Literal(String),
     /// A whole number.
     Integer(u64),
@@ -66,13 +66,26 @@ fn push_fields(cells: &mut Vec<Cell<'_>>, card: &CardColumn, output: Option<&str
     if card.fields.is_empty() {
         return;
     }
-    let mut document: Map<String, Value> = output
+    let document: BTreeMap<String, &RawValue> = output
         .and_then(|output| serde_json::from_str(output).ok())
         .unwrap_or_default();
-    cells.extend(card.fields.iter().map(|field| match document.remove(field) {
-        None | Some(Value::Null) => Cell::Missing,
-        Some(Value::String(text)) => Cell::Text(text.into()),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) => Cell::Literal(value.to_string()),
-        Some(value @ (Value::Array(_) | Value::Object(_))) => Cell::Text(value.to_string().into()),
+    cells.extend(card.fields.iter().map(|name| match document.get(name) {
+        Some(value) => field(value.get()),
+        None => Cell::Missing,
     }));
+}
+
+/// What stands under a field that holds this JSON.
+fn field(json: &str) -> Cell<'static> {
+    match json.as_bytes().first() {
+        None | Some(b'n') => Cell::Missing,
+        // A text that is none in Unicode (half a surrogate pair) stays as it is written.
+        Some(b'"') => Cell::Text(
+            serde_json::from_str(json)
+                .unwrap_or_else(|_| json.to_owned())
+                .into(),
+        ),
+        Some(b'[' | b'{') => Cell::Text(in_one_line(json).into()),
+        Some(_) => Cell::Literal(json.to_owned()),
+    }
 }

@@ -141,6 +141,26 @@ mod tests {
         assert!(rows[2].iter().skip(4).take(6).all(str::is_empty));
     }
 
+    #[test]
+    fn numbers_of_an_output_are_not_changed() {
+        let columns = columns([("facts", &["id", "share", "all", "far"])]);
+        let output = "{\"id\": 12345678901234567890123, \"share\": -0.10, \"far\": 1e400,\n\
+                      \"all\": [ 12345678901234567890123, {\"\\u0061\": 1.0} ]}";
+        let text = text(columns, &[row([("facts", output)])]);
+        let mut reader = ::csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+        let row = reader.records().next().unwrap().unwrap();
+        assert_eq!(
+            row.iter().skip(4).take(5).collect::<Vec<_>>(),
+            [
+                output,
+                "12345678901234567890123",
+                "-0.10",
+                "[12345678901234567890123,{\"a\":1.0}]",
+                "1e400"
+            ]
+        );
+    }
+
     proptest! {
         #[test]
         fn whatever_is_in_the_cells_every_reader_finds_them_again(

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Map, Value, json};
+use bedrock_diy_core::{Code, JobId, job::JobStatus};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
-use crate::Row;
+use crate::{Output, Row, document::document};
 
 /// One JSON document a line. An output that is JSON is one there too, so that its fields need no columns.
 pub(crate) struct JsonlTable<W> {
@@ -17,23 +19,18 @@ impl<W: Write> JsonlTable<W> {
     }
 
     pub(crate) fn write(&mut self, row: &Row) -> io::Result<()> {
-        let outputs: Map<String, Value> = row
-            .outputs
-            .iter()
-            .map(|output| {
-                (
-                    output.prompt_id.as_str().to_owned(),
-                    document_or_text(&output.text),
-                )
-            })
-            .collect();
-        let mut line = json!({
-            "article": row.article, "jobId": row.job_id, "status": row.status, "outputs": outputs,
-            "tokens": row.tokens, "cost": row.cost,
-        });
-        if let Some(error) = &row.error {
-            line["error"] = json!({ "code": error.code, "message": error.message });
-        }
+        let line = Line {
+            article: &row.article,
+            job_id: row.job_id.as_ref(),
+            status: row.status,
+            outputs: &row.outputs,
+            tokens: row.tokens,
+            cost: row.cost,
+            error: row.error.as_ref().map(|error| LineError {
+                code: error.code,
+                message: &error.message,
+            }),
+        };
         // In one piece: a writer is asked once a row.
         let mut line = serde_json::to_vec(&line)?;
         line.push(b'\n');
@@ -49,16 +46,44 @@ impl<W: Write> JsonlTable<W> {
     }
 }
 
-fn document_or_text(text: &str) -> Value {
-    match serde_json::from_str(text) {
-        Ok(document @ (Value::Object(_) | Value::Array(_))) => document,
-        _ => Value::String(text.to_owned()),
-    }
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    article: &'a str,
+    job_id: Option<&'a JobId>,
+    status: JobStatus,
+    #[serde(serialize_with = "by_card")]
+    outputs: &'a [Output],
+    tokens: u64,
+    cost: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<LineError<'a>>,
+}
+
+#[derive(Serialize)]
+struct LineError<'a> {
+    code: Code,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum DocumentOrText<'a> {
+    Document(Box<RawValue>),
+    Text(&'a str),
+}
+
+fn by_card<S: Serializer>(outputs: &[Output], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(outputs.iter().map(|output| {
+        let said =
+            document(&output.text).map_or(DocumentOrText::Text(&output.text), DocumentOrText::Document);
+        (output.prompt_id.as_str(), said)
+    }))
 }
 
 #[cfg(test)]
 mod tests {
-    use bedrock_diy_core::Code;
+    use serde_json::Value;
 
     use super::*;
     use crate::{
@@ -87,5 +112,21 @@ mod tests {
         assert_eq!(lines[1]["outputs"]["facts"], "42 bridges\nof 서울");
         assert_eq!(lines[1]["error"]["code"], "OutputTruncated");
         assert_eq!(lines[1]["jobId"], "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_its_numbers_are_those_of_the_output() {
+        let output = "{\n  \"id\": 12345678901234567890123,\n  \"share\": 0.10\n}";
+        let line = table(
+            Format::Jsonl,
+            Columns::default(),
+            &[row([("facts", output), ("count", "12345678901234567890123")])],
+        );
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "{\"article\":\"a.txt\",\"jobId\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"status\":\"SUCCEEDED\",\
+             \"outputs\":{\"facts\":{\"id\":12345678901234567890123,\"share\":0.10},\
+             \"count\":\"12345678901234567890123\"},\"tokens\":3,\"cost\":0.0000125}\n"
+        );
     }
 }

@@ -7,6 +7,7 @@
 mod cell;
 mod columns;
 mod csv;
+mod document;
 mod format;
 mod formula;
 mod jsonl;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bedrock_diy_core::{ProjectId, catalogue::Catalogue, ids::slug_of};
+use bedrock_diy_core::{ProjectId, catalogue::Catalogue, ids::slug_of, text::sha256_hex};
 
 use super::writing::quoted;
 
@@ -102,7 +102,8 @@ fn project_yaml(dir: &Path, name: &str) -> String {
     let id = match [slug_of(&folder), slug_of(name)] {
         [folder, _] if is_id(&folder) => format!("#id: {folder}"),
         [_, name] if is_id(&name) => format!("id: {name}"),
-        _ => "id: project".to_owned(),
+        // Not the same for each: two projects with one id are one project.
+        _ => format!("id: project-{}", &sha256_hex(folder.as_bytes())[..8]),
     };
     let name = quoted(if name.is_empty() { "Project" } else { name });
     let default_model = Catalogue::own()
@@ -220,7 +221,11 @@ mod tests {
     #[test]
     fn a_folder_whose_name_makes_no_id_gets_one_from_the_project_s_name() {
         assert_eq!(started("뉴스", "Daily news").id.as_str(), "daily-news");
-        assert_eq!(started("뉴스", "").id.as_str(), "project");
+        let [one, other] = ["뉴스", "스포츠"].map(|name| started(name, "").id);
+        assert!(
+            one.as_str().starts_with("project-") && one != other,
+            "{one}, {other}"
+        );
     }
 
     proptest! {

@@ -257,6 +257,34 @@ fn a_model_that_is_chosen_later_is_checked_later() {
 }
 
 #[test]
+fn what_an_article_may_cost_is_limited_only_where_prices_are_known() {
+    let dir = folder(&texts(&[
+        ("project.yaml", "settings:\n  limits: {costPerArticle: 0.5}\n"),
+        ("cards/10-a.md", "One."),
+        ("cards/20-b.md", "Two."),
+        ("cards/30-c.md", "---\nmodel: acme.bare\n---\nThree."),
+        (
+            "cards/40-d.md",
+            "---\nisActive: false\nmodel: acme.unknown\n---\nFour.",
+        ),
+    ]));
+    // Where another catalogue is asked, as with `cards push`, its prices are not known here.
+    let mut project = ProjectFiles::read_with(dir.path(), &strict()).unwrap();
+    let refused = project
+        .check_models("acme.default", &strict())
+        .map(|()| project.clone());
+    expect![[r#"
+        cards/10-a.md: no price is known for acme.default, so `limits.costPerArticle` can't be kept: add the model with its price to a models.toml of your own, or remove the limit
+        cards/30-c.md: no price is known for acme.bare, so `limits.costPerArticle` can't be kept: add the model with its price to a models.toml of your own, or remove the limit
+    "#]].assert_eq(&listed(dir.path(), refused));
+    let own = Catalogue::own().unwrap();
+    project.cards.remove(2);
+    assert_eq!(project.check_models(&own.default_model, &own), Ok(()));
+    project.settings.limits.cost_per_article = None;
+    assert_eq!(project.check_models("acme.default", &strict()), Ok(()));
+}
+
+#[test]
 fn the_newsroom_is_a_project_for_every_model_of_the_catalogue() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/newsroom");
     let catalogue = Catalogue::own().unwrap();

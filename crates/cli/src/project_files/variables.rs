@@ -1,4 +1,5 @@
-//! Where in a prompt its variables and its mistakes stand. What is a mistake is the domain's to say.
+//! Where in a prompt its variables, the names that it uses, and its mistakes stand. What is a mistake is the domain's
+//! to say.
 
 use bedrock_diy_core::{Failure, PromptId, render::Template};
 use minijinja::Environment;
@@ -25,7 +26,8 @@ pub(super) enum Standing {
     After,
 }
 
-/// Everything that is wrong with a template's grammar and variables, with its places in the template.
+/// Everything that is wrong with a template's grammar, its variables and the names that it uses, with its places in
+/// the template.
 pub(super) fn faults(content: &str, cards: &[Neighbour]) -> Vec<(Option<Place>, String)> {
     let template = match Template::parse(content) {
         Ok(template) => template,
@@ -37,7 +39,11 @@ pub(super) fn faults(content: &str, cards: &[Neighbour]) -> Vec<(Option<Place>, 
         .filter(|card| card.standing == Standing::Before)
         .map(|card| card.prompt_id.clone())
         .collect();
-    let found: Vec<_> = asked_for(content)
+    let variables = match template.variables() {
+        Ok(variables) => variables,
+        Err(failure) => return vec![grammar(content, &failure)],
+    };
+    let mut found: Vec<_> = variables
         .into_iter()
         .filter_map(|path| {
             // Each variable is put to the domain alone: the template as a whole is refused for its first.
@@ -50,6 +56,11 @@ pub(super) fn faults(content: &str, cards: &[Neighbour]) -> Vec<(Option<Place>, 
             Some((place_of(content, &path), message))
         })
         .collect();
+    let unknown = template.unknown_names().iter();
+    found.extend(unknown.map(|name| {
+        let place = Place::of_byte(content, name.at);
+        (Some(place), format!("the template {}", name.what))
+    }));
     match template.check(&before) {
         Err(failure) if found.is_empty() => vec![(None, failure.detail)],
         _ => found,
@@ -78,17 +89,6 @@ fn not_there(path: &str, cards: &[Neighbour]) -> String {
         "the template uses `{path}`, which is not there for this card{}",
         why.unwrap_or_default()
     )
-}
-
-/// The variables that a template does not set itself, by their paths, in alphabetical order.
-fn asked_for(content: &str) -> Vec<String> {
-    let environment = Environment::empty();
-    let Ok(template) = environment.template_from_str(content) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<_> = template.undeclared_variables(true).into_iter().collect();
-    paths.sort();
-    paths
 }
 
 /// What is wrong with the grammar: the domain's words, and the template engine's place.
@@ -242,8 +242,23 @@ mod tests {
             2:11: the template is not understood: unexpected end of block
             1:4: the template is not understood: unexpected end of input, expected end of variable block
             1:4: the template is not understood: unknown statement endfor
+            3:14: the template uses the filter `shout`, which does not exist: there are abs, attr, batch, bool, capitalize, chain, default, dictsort, escape, first, float, format, groupby, indent, int, items, join, last, length, lines, list, lower, map, max, min, pprint, reject, rejectattr, replace, reverse, round, safe, select, selectattr, slice, sort, split, string, sum, title, tojson, trim, unique, upper, zip
         "#]]
         .assert_eq(&all);
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_named_in_its_place() {
+        expect![[r#"
+            4:52: the template uses `artcle`, which does not exist: there are `article`, `previous`, `stages.<name>.output` and `meta.*`
+            1:12: the template uses the function `shout`, which does not exist: there are debug, dict, namespace, range
+            3:5: the template uses the filter `shout`, which does not exist: there are abs, attr, batch, bool, capitalize, chain, default, dictsort, escape, first, float, format, groupby, indent, int, items, join, last, length, lines, list, lower, map, max, min, pprint, reject, rejectattr, replace, reverse, round, safe, select, selectattr, slice, sort, split, string, sum, title, tojson, trim, unique, upper, zip
+            4:40: the template uses the test `titled`, which does not exist: there are boolean, defined, divisibleby, endingwith, eq, equalto, escaped, even, false, filter, float, ge, greaterthan, gt, in, int, integer, iterable, le, lessthan, lower, lt, mapping, ne, none, number, odd, safe, sameas, sequence, startingwith, string, test, true, undefined, upper
+            4:15: the template calls the method `strip`, and nothing has methods here: use a filter (`… | replace('a', 'b')`)
+        "#]].assert_eq(&said(
+            "{% set n = shout(1) %}\né {% if false %}{{ article | upper\n  | shout }}{% endif %}\n\
+             {{ meta.title.strip() if meta.title is titled }}{{ artcle[:9] }}",
+        ));
     }
 
     #[test]

@@ -9,6 +9,12 @@ use serde_json::Value;
 
 use super::{advance::reserved, paths::Path};
 
+/// The most seconds that Step Functions takes in a `TimeoutSeconds` or `IntervalSeconds`, and the most attempts.
+const LONGEST: u64 = 99_999_999;
+
+/// A leap year in seconds: a `MaxDelaySeconds` must be below it.
+const A_YEAR: u64 = 31_622_400;
+
 /// A state machine, checked: every `Next` names a state, and every state can be reached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateMachine {
@@ -306,14 +312,10 @@ impl State {
             Self::Task(task) => {
                 check_errors("Retry", task.retry.iter().map(|retrier| &retrier.error_equals))?;
                 check_errors("Catch", task.catch.iter().map(|catcher| &catcher.error_equals))?;
-                if task
-                    .retry
-                    .iter()
-                    .any(|retrier| retrier.backoff_rate < 1.0 || retrier.interval_seconds == 0)
-                {
-                    return Err("a BackoffRate is below 1, or an IntervalSeconds is 0".into());
+                if !(1..=LONGEST).contains(&task.timeout_seconds) {
+                    return Err(format!("its TimeoutSeconds must be from 1 to {LONGEST}"));
                 }
-                Ok(())
+                task.retry.iter().try_for_each(Retrier::check)
             }
             _ => Ok(()),
         }
@@ -335,6 +337,28 @@ impl State {
                 .collect(),
             Self::Wait(wait) => vec![&wait.next],
             Self::Succeed | Self::Fail(_) => Vec::new(),
+        }
+    }
+}
+
+impl Retrier {
+    /// What Step Functions asks of the delays; the Amazon States Language asks the delays to be positive, and no more.
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.backoff_rate < 1.0 {
+            return Err("a BackoffRate is below 1".into());
+        }
+        if !(1..=LONGEST).contains(&self.interval_seconds) {
+            return Err(format!("an IntervalSeconds must be from 1 to {LONGEST}"));
+        }
+        if u64::from(self.max_attempts) > LONGEST {
+            return Err(format!("a MaxAttempts must be up to {LONGEST}"));
+        }
+        match self.max_delay_seconds {
+            Some(longest) if longest <= self.interval_seconds || longest >= A_YEAR => Err(format!(
+                "a MaxDelaySeconds must be above its IntervalSeconds, which is {}, and below {A_YEAR}",
+                self.interval_seconds
+            )),
+            _ => Ok(()),
         }
     }
 }
@@ -491,6 +515,46 @@ mod tests {
     #[test]
     fn a_limit_that_is_not_kept_is_refused() {
         assert!(refusal(|v| v["TimeoutSeconds"] = 3_600.into()).contains("TimeoutSeconds"));
+    }
+
+    #[test]
+    fn seconds_that_step_functions_refuses_are_refused_with_the_states_name() {
+        fn set(value: &mut Value, field: &str, to: &Value) {
+            let state = &mut value["States"]["RunStage"];
+            let holder = if field == "TimeoutSeconds" {
+                state
+            } else {
+                &mut state["Retry"][0]
+            };
+            holder[field] = to.clone();
+        }
+        for (field, value) in [
+            ("TimeoutSeconds", 0),
+            ("TimeoutSeconds", 100_000_000),
+            ("IntervalSeconds", 0),
+            ("IntervalSeconds", 60),
+            ("MaxAttempts", 100_000_000),
+            ("MaxDelaySeconds", 0),
+            ("MaxDelaySeconds", 1),
+            ("MaxDelaySeconds", 31_622_400),
+        ] {
+            let said = refusal(|machine| set(machine, field, &value.into()));
+            assert!(
+                said.contains("state RunStage: ") && said.contains(field),
+                "{field} {value}: {said}"
+            );
+        }
+        let said = refusal(|machine| set(machine, "BackoffRate", &0.5.into()));
+        assert!(said.contains("state RunStage: a BackoffRate"), "{said}");
+        for (field, value) in [
+            ("TimeoutSeconds", 99_999_999),
+            ("MaxDelaySeconds", 2),
+            ("MaxDelaySeconds", 31_622_399),
+        ] {
+            let mut machine: Value = serde_json::from_str(OURS).unwrap();
+            set(&mut machine, field, &value.into());
+            StateMachine::parse(&machine.to_string()).unwrap();
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use bedrock_diy_core::{
     limits,
     model::{StopReason, Usage},
     ports::{Clock, Jobs, ModelQuota, Objects},
+    project::{ArticleLimits, Settings},
     quota::Place,
 };
 use bedrock_diy_embedded::MemoryQuota;
@@ -69,6 +70,41 @@ async fn a_first_answer_is_on_the_books_when_its_repair_fails() {
     assert_eq!(failure.code, Code::ModelUnavailable);
     assert_eq!(room.now(&job).await.usage, USAGE);
     assert_eq!(room.bus.heard(), ["stage.failed", "stage.retrying"]);
+}
+
+#[tokio::test]
+async fn what_an_article_may_cost_is_kept_before_anything_is_asked_for() {
+    let limited = async |model: &str, dollars| {
+        let settings = Settings {
+            model: Some(model.to_owned()),
+            limits: ArticleLimits {
+                cost_per_article: Some(dollars),
+                ..ArticleLimits::default()
+            },
+            ..Settings::default()
+        };
+        let room = Newsroom::open_with(settings, &[CardSettings::default()]).await;
+        room.tell([Reply::Says("Bridge")]);
+        let job = room.job().await;
+        let handled = room.stage().handle(cursor(&job)).await;
+        (handled, room.model.calls())
+    };
+    for (model, dollars, said) in [
+        (FAST, 0.000_001, "the article has cost about 0.0000 dollars, "),
+        // Nobody has told what this one costs, so that any sum might be too much.
+        (
+            SLOW,
+            1_000.0,
+            "no price is known for acme.slow-v1:0, so `limits.costPerArticle` can't be kept: ",
+        ),
+    ] {
+        let (handled, calls) = limited(model, dollars).await;
+        let failure = handled.unwrap_err();
+        assert_eq!((failure.code, calls), (Code::BudgetExceeded, 0));
+        assert!(failure.detail.starts_with(said), "{failure}");
+    }
+    let (handled, calls) = limited(FAST, 1.0).await;
+    assert_eq!((handled.unwrap().next, calls), (Next::Finish, 1));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ use bedrock_diy_core::{
 use bedrock_diy_embedded::{
     Database, MemoryQuota, SqliteHistory, SqliteJobs, SqliteMemo, SqliteObjects, SqliteProjects,
 };
-use bedrock_diy_stage::{Ports, Stage};
+use bedrock_diy_stage::{Ports, Questions, Stage};
 
 /// Two requests a minute are let through to this model: a place in its line is 30 seconds.
 pub(crate) const SLOW: &str = "acme.slow-v1:0";
@@ -215,6 +215,15 @@ pub(crate) struct Newsroom {
 impl Newsroom {
     /// A project whose cards have these settings, one a stage.
     pub(crate) async fn open(model: &str, cards: &[CardSettings]) -> Self {
+        let settings = Settings {
+            model: Some(model.to_owned()),
+            ..Settings::default()
+        };
+        Self::open_with(settings, cards).await
+    }
+
+    /// A project with these settings, and cards with theirs.
+    pub(crate) async fn open_with(settings: Settings, cards: &[CardSettings]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("d.sqlite")).unwrap();
         let objects = SqliteObjects::new(database.clone(), folder.path().join("objects"));
@@ -231,10 +240,7 @@ impl Newsroom {
                     revision: 1,
                 })
                 .collect(),
-            settings: Settings {
-                model: Some(model.to_owned()),
-                ..Settings::default()
-            },
+            settings,
         };
         for (card, settings) in pipeline.cards.iter().zip(cards) {
             save(&projects, &pipeline.project_id, card, settings, clock.now()).await;
@@ -280,6 +286,7 @@ impl Newsroom {
             bus: self.bus.clone(),
             followers: Arc::new(Nobody),
             clock: self.clock.clone(),
+            questions: Questions::default(),
         };
         Stage::new(ports, catalogue())
     }
@@ -305,6 +312,7 @@ impl Newsroom {
             session_id: None,
             fresh: false,
             retry_of: None,
+            pipeline: None,
         };
         let now = self.clock.now();
         let accepted = self
