@@ -181,6 +181,7 @@ impl Site {
             session_id: Some(SessionId::new(session).unwrap()),
             fresh: false,
             retry_of: None,
+            pipeline: None,
         }));
         let url = |name| self.stack.output(name).unwrap();
         let queue = SqsQueue::new(
@@ -211,6 +212,7 @@ impl Site {
             session_id: None,
             fresh: false,
             retry_of: None,
+            pipeline: None,
         };
         let change = Job::accept(new, Ok(&pipeline), SystemClock.now());
         self.jobs.accept(change).await.unwrap();

@@ -53,30 +53,6 @@ impl MediaType {
         })
     }
 
-    /// The kind that a `Content-Type` names, if it is one that we read; parameters are ignored.
-    #[must_use]
-    pub fn from_mime(mime: &str) -> Option<Self> {
-        let essence = mime
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        Some(match essence.as_str() {
-            "text/plain" => Self::PlainText,
-            "text/markdown" | "text/x-markdown" => Self::Markdown,
-            "text/html" | "application/xhtml+xml" => Self::Html,
-            "application/pdf" | "application/x-pdf" => Self::Pdf,
-            "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => Self::Docx,
-            "application/json" | "text/json" => Self::Json,
-            "application/jsonl"
-            | "application/x-jsonlines"
-            | "application/x-ndjson"
-            | "application/ndjson" => Self::JsonLines,
-            _ => return None,
-        })
-    }
-
     /// Whether a file of this kind may hold many articles, which [`crate::records`] reads one by one; a file of any
     /// other kind is one article, for [`crate::read`].
     ///
@@ -113,18 +89,6 @@ mod tests {
         MediaType::Json,
         MediaType::JsonLines,
     ];
-
-    #[test]
-    fn every_media_type_is_found_again_by_its_own_mime() {
-        for media_type in ALL {
-            assert_eq!(MediaType::from_mime(media_type.as_str()), Some(media_type));
-        }
-        assert_eq!(
-            MediaType::from_mime("Text/HTML; charset=euc-kr"),
-            Some(MediaType::Html)
-        );
-        assert_eq!(MediaType::from_mime("image/png"), None);
-    }
 
     #[test]
     fn json_and_json_lines_hold_many_articles_and_nothing_else_does() {

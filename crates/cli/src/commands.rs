@@ -2,7 +2,6 @@
 
 mod cards;
 mod chat;
-mod follow;
 mod jobs;
 mod login;
 mod models;
@@ -12,8 +11,6 @@ mod run;
 mod serve;
 mod setup;
 mod submit;
-mod submit_files;
-mod summary;
 mod tokens;
 mod webhooks;
 
@@ -57,7 +54,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Serve(serve) => serve::serve(&data, catalogue()?, serve).await,
         Command::Projects(command) => projects::projects(elsewhere, &data, command).await,
         Command::Cards(command) => cards::cards(elsewhere, &data, &catalogue()?, command).await,
-        Command::Submit(submit) => submit_files::submit(elsewhere, &data, submit).await,
+        Command::Submit(submit) => submit::submit(elsewhere, &data, submit).await,
         Command::Login => login::login(elsewhere, &data).await,
         Command::Logout => login::logout(elsewhere).await,
         Command::Jobs(command) => jobs::jobs(elsewhere, &data, catalogue()?, command).await,

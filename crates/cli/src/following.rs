@@ -22,6 +22,8 @@ pub(crate) struct Following<'a> {
     /// The number of the last one that was had.
     after: u64,
     waits: bool,
+    /// Whether the API has answered: then it is there, and comes back.
+    was_answered: bool,
     is_over: bool,
 }
 
@@ -41,6 +43,7 @@ impl<'a> Following<'a> {
             job,
             after: 0,
             waits: true,
+            was_answered: false,
             is_over: false,
         }
     }
@@ -59,16 +62,18 @@ impl<'a> Following<'a> {
         if self.is_over {
             return Ok(None);
         }
-        let page: Page = self
+        let call = self
             .remote
             .get(&format!("/api/jobs/{}/events", self.job))
             .query("after", &self.after.to_string())
-            .query("wait", if self.waits { WAIT } else { "0" })
-            .persistent()
-            .send()
-            .await?
-            .json()
-            .await?;
+            .query("wait", if self.waits { WAIT } else { "0" });
+        let call = if self.was_answered {
+            call.patient()
+        } else {
+            call.persistent()
+        };
+        let page: Page = call.send().await?.json().await?;
+        self.was_answered = true;
         self.after = page.next;
         self.is_over = page.ended || (!self.waits && page.items.is_empty());
         Ok(Some(page.items))

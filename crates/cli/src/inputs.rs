@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bedrock_diy_articles::MediaType;
 use bedrock_diy_core::{Code, Failure};
 
 /// A file that may hold articles.
@@ -175,6 +176,13 @@ fn printable(path: &Path) -> String {
         Some(text) => text.to_owned(),
         None => path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),
     }
+}
+
+/// Whether a file of this name holds many articles.
+pub(crate) fn holds_many(path: &Path) -> bool {
+    path.file_name()
+        .and_then(|name| MediaType::from_name(&name.to_string_lossy()))
+        .is_some_and(MediaType::holds_many)
 }
 
 #[cfg(test)]

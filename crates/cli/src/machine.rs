@@ -1,6 +1,7 @@
 //! One machine: the composition root. Adapters and handlers are put together here and nowhere else.
 
 mod handlers;
+mod left;
 mod workers;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -21,10 +22,11 @@ use bedrock_diy_finish::Finish;
 use bedrock_diy_intake::Intake;
 use bedrock_diy_notify::{Notify, ToWebhooks};
 use bedrock_diy_plan::Plan;
-use bedrock_diy_stage::{Ports, Stage};
+use bedrock_diy_stage::{Ports, Questions, Stage};
 
-use crate::{intake_loop::IntakeLoop, webhook_loops::WebhookLoops};
+use crate::queues::{IntakeLoop, WebhookLoops};
 use handlers::{CloseJob, Handler};
+pub use left::Left;
 pub use workers::Workers;
 
 const STATE_MACHINE: &str = include_str!("../../../statemachine/article.asl.json");
@@ -132,6 +134,7 @@ impl Machine {
             clock: self.clock.clone(),
         };
         let turns = Arc::new(Turns::new(concurrency));
+        let questions = Questions::default();
         let ports = |model| Ports {
             projects: intake.projects.clone(),
             jobs: intake.jobs.clone(),
@@ -143,6 +146,7 @@ impl Machine {
             bus: intake.bus.clone(),
             followers: Arc::new(self.bus.clone()),
             clock: self.clock.clone(),
+            questions: questions.clone(),
         };
         let close = Arc::new(CloseJob(finish.clone()));
         let (plan, finish): (Arc<dyn TaskHandler>, Arc<dyn TaskHandler>) =

@@ -136,7 +136,9 @@ pub async fn pin(
     let cards = projects.cards(&files.id).await?;
     let project = project
         .ok_or_else(|| Failure::new(Code::ProjectNotFound, format!("there is no project {}", files.id)))?;
-    PipelineRevision::pin(&project, &cards, default_model)
+    let pipeline = PipelineRevision::pin(&project, &cards, default_model)?;
+    projects.keep_pipeline(&pipeline).await?;
+    Ok(pipeline)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bedrock_diy_core::PromptId;
 use bedrock_diy_tables::Row;
 
 /// Writes a folder an article below `articles/`.
@@ -29,6 +30,7 @@ impl Folders {
         let name = self.folder_name(&row.article);
         let folder = self.root.join(name);
         fs::create_dir_all(&folder)?;
+        let mut written = HashSet::new();
         for output in &row.outputs {
             let extension = if serde_json::from_str::<serde_json::Map<_, _>>(&output.text).is_ok() {
                 "json"
@@ -36,8 +38,10 @@ impl Folders {
                 "txt"
             };
             let name = format!("{}-{}.{extension}", output.stage, output.prompt_id);
-            fs::write(folder.join(name), with_line_end(&output.text))?;
+            fs::write(folder.join(&name), with_line_end(&output.text))?;
+            written.insert(name);
         }
+        remove_others(&folder, &written)?;
         let error = folder.join("error.txt");
         match &row.error {
             Some(failed) => fs::write(error, format!("{}: {}\n", failed.code, failed.message)),
@@ -77,6 +81,29 @@ impl Folders {
         }
         name
     }
+}
+
+/// Removes the outputs of earlier runs: of cards that this one has not, of an article that had the same name.
+fn remove_others(folder: &Path, written: &HashSet<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if is_output(&name) && !written.contains(&name) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's name is one that an output is written under.
+fn is_output(name: &str) -> bool {
+    let Some((stage, rest)) = name.split_once('-') else {
+        return false;
+    };
+    let card = rest.strip_suffix(".json").or_else(|| rest.strip_suffix(".txt"));
+    !stage.is_empty()
+        && stage.bytes().all(|digit| digit.is_ascii_digit())
+        && card.is_some_and(|card| PromptId::new(card).is_ok())
 }
 
 fn with_line_end(text: &str) -> String {

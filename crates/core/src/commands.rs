@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Code, Failure, Result},
-    ids::JobId,
+    ids::{BatchId, JobId},
     intake::{IntakeMessage, Lane, Submission},
     job::{Job, JobStatus, NewJob},
     pipeline::PipelineRevision,
@@ -86,6 +86,21 @@ pub async fn retry(jobs: &dyn Jobs, mut job: Job) -> Result<Submission> {
         fresh: false,
         ..again(&job)
     })
+}
+
+/// The job whose row tells of a job in a table of results: itself, or the last one of its retries that has ended. None
+/// where that has a row of its own: in a table of all batches, or of this one where the retry is in it.
+pub async fn told_by(jobs: &dyn Jobs, job: Job, batch: Option<&BatchId>) -> Result<Option<Job>> {
+    let first = job.job_id.clone();
+    let mut last = job;
+    while last.status != JobStatus::Succeeded
+        && let Some(retry) = jobs.read(&JobId::of_retry(&last.job_id)).await?
+        && retry.status.is_terminal()
+    {
+        last = retry;
+    }
+    let has_own_row = last.job_id != first && batch.is_none_or(|batch| *batch == last.batch);
+    Ok((!has_own_row).then_some(last))
 }
 
 /// The submission that runs a job's article again with what its project runs today, and pays only for what

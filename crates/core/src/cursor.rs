@@ -133,7 +133,7 @@ mod tests {
     use crate::Code;
 
     #[test]
-    fn a_cursor_is_the_four_fields_of_the_design() {
+    fn a_cursor_is_four_fields() {
         let cursor = Cursor::stage(JobId::new("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(), 2);
         assert_eq!(
             serde_json::to_string(&cursor).unwrap(),

@@ -10,7 +10,7 @@ mod signature;
 
 pub use mapping::{Mapping, Taken, TextType, take};
 pub use secret::Secret;
-pub use signature::{Call, Delivery, DeliveryId, Refusal, verify};
+pub use signature::{Call, Refusal, verify};
 
 use serde::{Deserialize, Serialize};
 

@@ -46,6 +46,10 @@ pub struct Submission {
     /// The job that this one tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
+    /// The hash of the kept pipeline revision that the job's id was derived with, where it was. Without one the job
+    /// runs under what is current when it is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
 }
 
 /// Which queue something waits in.
@@ -60,6 +64,9 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 2] = [Self::Bulk, Self::Live];
+
     /// The lane's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -165,6 +165,8 @@ pub struct NewJob {
     pub fresh: bool,
     /// The job that it tries again.
     pub retry_of: Option<JobId>,
+    /// The hash of the pipeline revision that it is to run under, instead of the current one.
+    pub pipeline: Option<String>,
 }
 
 impl NewJob {
@@ -180,6 +182,7 @@ impl NewJob {
             session_id: submission.session_id,
             fresh: submission.fresh,
             retry_of: submission.retry_of,
+            pipeline: submission.pipeline,
         }
     }
 }
@@ -243,6 +246,7 @@ impl Job {
             session_id: self.session_id.clone(),
             fresh: self.fresh,
             retry_of: self.retry_of.clone(),
+            pipeline: None,
         }
     }
 
@@ -515,6 +519,7 @@ mod tests {
             session_id: None,
             fresh: false,
             retry_of: None,
+            pipeline: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Ports: what the handlers need of the world, in the domain's terms.
 //!
-//! Each port states what an adapter MUST do. One contract suite per port runs against every adapter.
+//! Each port states what an adapter MUST do. What storage, queues, the bus and quota MUST do is one contract suite, run
+//! against every adapter.
 //! No type of an SDK or a database crosses a port; what can go wrong is a [`Failure`], mapped once in
 //! the adapter.
 //!

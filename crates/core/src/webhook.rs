@@ -215,6 +215,11 @@ impl Webhook {
                 ..self.clone()
             });
         }
+        // What fails after it was switched off says nothing new; counting it would have many who fail at once wait
+        // for one another.
+        if !self.is_active {
+            return None;
+        }
         let failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         let reason = if attempt.is_gone() {
             Some(DisabledReason::Gone)
@@ -225,7 +230,7 @@ impl Webhook {
             failures_in_a_row,
             ..self.clone()
         };
-        let Some(reason) = reason.filter(|_| self.is_active) else {
+        let Some(reason) = reason else {
             return Some(after);
         };
         let at = attempt.ended_at();
@@ -345,10 +350,9 @@ mod tests {
             (DisabledReason::Failures, 20)
         );
         assert_eq!(disabled.told().untold(), None);
-        // What was under way when it was disabled disables it no second time.
-        let later = disabled.told().after(&attempt(500)).unwrap();
-        assert_eq!(later.untold(), None);
-        let enabled = later.enabled();
+        // What was under way when it was disabled disables it no second time, and keeps nobody waiting.
+        assert_eq!(disabled.told().after(&attempt(500)), None);
+        let enabled = disabled.told().enabled();
         assert_eq!(
             (enabled.is_active, enabled.failures_in_a_row, &enabled.disabled),
             (true, 0, &None)

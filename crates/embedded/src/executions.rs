@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::database::{Database, failure, from_json, to_json};
+use crate::{
+    aside::aside,
+    database::{Database, failure, from_json, to_json},
+};
 
 /// Executions of the state machine, and where each one stands.
 #[derive(Clone)]
@@ -76,20 +79,61 @@ impl ExecutionStore {
         }
     }
 
-    /// Makes ready again what a process that has died was working on. Called once, by the process
-    /// that holds the data folder's lock, before it takes any.
+    /// Makes ready again what a process that has died was working on, or has set aside. Called once, by
+    /// the process that holds the data folder's lock, before it takes any.
     pub async fn recover(&self) -> Result<usize> {
         let now = self.clock.now().millis();
+        let recover = move |connection: &Connection| {
+            let mut recovered = connection.execute(
+                "UPDATE executions SET status = 'READY', wake_at = ?1 WHERE status = 'RUNNING'",
+                [now],
+            )?;
+            for lane in Lane::ALL {
+                recovered += connection.execute(
+                    "UPDATE executions SET lane = ?2 WHERE status = 'READY' AND lane = ?1",
+                    (aside(lane), lane.as_str()),
+                )?;
+            }
+            Ok(recovered)
+        };
         self.database
+            .write(move |connection| recover(connection).map_err(|error| failure(&error)))
+            .await
+    }
+
+    /// Sets aside every execution that is ready: nobody takes it until it is [taken up](Self::take_up), or
+    /// the next process [recovers](Self::recover). Returns how many these are.
+    pub async fn set_aside(&self) -> Result<usize> {
+        let set_aside = |connection: &Connection| {
+            Lane::ALL.into_iter().try_fold(0, |count, lane| {
+                let moved = connection.execute(
+                    "UPDATE executions SET lane = ?2 WHERE status = 'READY' AND lane = ?1",
+                    (lane.as_str(), aside(lane)),
+                )?;
+                Ok(count + moved)
+            })
+        };
+        self.database
+            .write(move |connection| set_aside(connection).map_err(|error| failure(&error)))
+            .await
+    }
+
+    /// Takes up a job's execution that was set aside; says whether there was one.
+    pub async fn take_up(&self, job: &JobId, lane: Lane) -> Result<bool> {
+        let name = job.as_str().to_owned();
+        let taken_up = self
+            .database
             .write(move |connection| {
                 connection
-                    .execute(
-                        "UPDATE executions SET status = 'READY', wake_at = ?1 WHERE status = 'RUNNING'",
-                        [now],
-                    )
+                    .prepare_cached("UPDATE executions SET lane = ?3 WHERE job_id = ?1 AND lane = ?2")
+                    .and_then(|mut update| update.execute((&name, aside(lane), lane.as_str())))
                     .map_err(|error| failure(&error))
             })
-            .await
+            .await?;
+        if taken_up > 0 {
+            self.started.notify_one();
+        }
+        Ok(taken_up > 0)
     }
 
     /// Takes up to `most` executions of these lanes that are ready: lane after lane, and in each the

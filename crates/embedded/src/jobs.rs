@@ -147,6 +147,8 @@ impl SqliteJobs {
             "SELECT {column} FROM changes
              WHERE job = (SELECT seq FROM jobs WHERE job_id = ?1) AND number > ?2 ORDER BY number LIMIT ?3"
         );
+        // A number that SQLite can't hold is after all that there are.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
         self.database.read(|connection| {
             connection
                 .prepare_cached(&sql)

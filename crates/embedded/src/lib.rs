@@ -11,6 +11,7 @@
 //! - The engine knows no handler and the handlers know no engine: what runs next is said by
 //!   `statemachine/article.asl.json` alone.
 
+mod aside;
 mod backoff;
 mod bus;
 mod clock;

@@ -8,9 +8,12 @@ use bedrock_diy_core::{
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
-use crate::database::{Database, failure, to_json};
+use crate::{
+    aside::aside,
+    database::{Database, failure, to_json},
+};
 
 /// Queues in `SQLite`, as SQS has them: a received message is invisible until its visibility timeout
 /// ends, and comes back unless it was deleted; one that was received too often goes to the
@@ -19,7 +22,7 @@ use crate::database::{Database, failure, to_json};
 pub struct SqliteQueue {
     database: Database,
     clock: Arc<dyn Clock>,
-    arrived: Arc<Notify>,
+    arrived: watch::Sender<()>,
 }
 
 /// A received message.
@@ -62,7 +65,7 @@ impl SqliteQueue {
         Self {
             database,
             clock,
-            arrived: Arc::new(Notify::new()),
+            arrived: watch::Sender::new(()),
         }
     }
 
@@ -76,7 +79,7 @@ impl SqliteQueue {
                     .try_for_each(|body| insert(connection, &queue, now, body))
             })
             .await?;
-        self.arrived.notify_one();
+        self.arrived.send_replace(());
         Ok(())
     }
 
@@ -178,14 +181,72 @@ impl SqliteQueue {
             .await
     }
 
-    /// Makes every message visible that a process which has died was handling. Called once, by the
-    /// process that holds the data folder's lock, before it receives any.
+    /// Makes every message visible that a process which has died was handling, or has set aside. Called
+    /// once, by the process that holds the data folder's lock, before it receives any.
     pub async fn recover(&self) -> Result<usize> {
         let now = self.clock.now().millis();
+        let recover = move |connection: &Connection| {
+            let mut recovered =
+                connection.execute("UPDATE messages SET visible_at = ?1 WHERE visible_at > ?1", [now])?;
+            for lane in Lane::ALL {
+                recovered += connection.execute(
+                    "UPDATE messages SET queue = ?2 WHERE queue = ?1",
+                    (aside(lane), lane.as_str()),
+                )?;
+            }
+            Ok(recovered)
+        };
+        self.database
+            .write(move |connection| recover(connection).map_err(|error| failure(&error)))
+            .await
+    }
+
+    /// Sets aside every message of a lane, visible or not: nobody receives it until it is [taken
+    /// up](Self::take_up), or the next process [recovers](Self::recover). Returns each one's number and text.
+    pub async fn set_aside(&self, lane: Lane) -> Result<Vec<(i64, String)>> {
         self.database
             .write(move |connection| {
                 connection
-                    .execute("UPDATE messages SET visible_at = ?1 WHERE visible_at > ?1", [now])
+                    .prepare("UPDATE messages SET queue = ?2 WHERE queue = ?1 RETURNING seq, body")
+                    .and_then(|mut update| {
+                        update
+                            .query_map((lane.as_str(), aside(lane)), |row| Ok((row.get(0)?, row.get(1)?)))?
+                            .collect()
+                    })
+                    .map_err(|error| failure(&error))
+            })
+            .await
+    }
+
+    /// Takes up a message that was set aside.
+    pub async fn take_up(&self, seq: i64, lane: Lane) -> Result<()> {
+        self.database
+            .write(move |connection| {
+                connection
+                    .prepare_cached("UPDATE messages SET queue = ?3 WHERE seq = ?1 AND queue = ?2")
+                    .and_then(|mut update| update.execute((seq, aside(lane), lane.as_str())))
+                    .map(|_| ())
+                    .map_err(|error| failure(&error))
+            })
+            .await?;
+        self.arrived.send_replace(());
+        Ok(())
+    }
+
+    /// Deletes messages that were set aside.
+    pub async fn forget(&self, messages: Vec<i64>, lane: Lane) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.database
+            .write(move |connection| {
+                connection
+                    .prepare_cached("DELETE FROM messages WHERE seq = ?1 AND queue = ?2")
+                    .and_then(|mut delete| {
+                        messages
+                            .iter()
+                            .try_for_each(|seq| delete.execute((seq, aside(lane))).map(|_| ()))
+                    })
                     .map_err(|error| failure(&error))
             })
             .await
@@ -237,9 +298,10 @@ impl SqliteQueue {
         })
     }
 
-    /// Resolves when something was sent by this process.
-    pub async fn arrival(&self) {
-        self.arrived.notified().await;
+    /// Changes with whatever this process sends, to whichever queue: each who receives has one.
+    #[must_use]
+    pub fn arrivals(&self) -> watch::Receiver<()> {
+        self.arrived.subscribe()
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct Watched {
 struct JobWatch {
     watched: Arc<Watched>,
     job: JobId,
-    news: watch::Receiver<Option<Arc<Unstored>>>,
+    /// None when it leaves.
+    news: Option<watch::Receiver<Option<Arc<Unstored>>>>,
 }
 
 impl Watched {
@@ -55,7 +56,7 @@ impl Watched {
         Box::new(JobWatch {
             watched: Arc::clone(this),
             job: job.clone(),
-            news,
+            news: Some(news),
         })
     }
 
@@ -106,10 +107,11 @@ impl Watched {
 impl Drop for JobWatch {
     fn drop(&mut self) {
         let mut jobs = self.watched.jobs();
-        // This one is still counted.
+        // It leaves here, while nobody else can come or leave: of several that leave at once one is the last.
+        self.news = None;
         if jobs
             .get(&self.job)
-            .is_some_and(|sender| sender.receiver_count() <= 1)
+            .is_some_and(|sender| sender.receiver_count() == 0)
         {
             jobs.remove(&self.job);
             self.watched.count.store(jobs.len(), Ordering::SeqCst);
@@ -121,10 +123,33 @@ impl Drop for JobWatch {
 impl Watch for JobWatch {
     async fn changed(&mut self, at_most: Duration) {
         // Its sender goes with the last who waits, not before: only the time can run out.
-        let _ = time::timeout(at_most.min(LOOK), self.news.changed()).await;
+        if let Some(news) = &mut self.news {
+            let _ = time::timeout(at_most.min(LOOK), news.changed()).await;
+        }
     }
 
     fn unstored(&self) -> Option<Arc<Unstored>> {
-        self.news.borrow().clone()
+        self.news.as_ref().and_then(|news| news.borrow().clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_who_leave_at_once_the_last_one_leaves_nobody_behind() {
+        let watched = Arc::new(Watched::default());
+        let job = JobId::new("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+        for _ in 0..200 {
+            let mut watches: Vec<_> = (0..4).map(|_| Watched::watch(&watched, &job)).collect();
+            assert!(watched.has(&job));
+            std::thread::scope(|scope| {
+                for watch in watches.drain(..) {
+                    scope.spawn(move || drop(watch));
+                }
+            });
+            assert!(!watched.has(&job), "nobody follows any more");
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use hyper::{Uri, http::uri::Scheme};
@@ -19,6 +20,10 @@ use hyper_util::client::legacy::connect::{
 use tower_service::Service;
 
 use crate::{connector::Connected, is_public};
+
+/// How long a connection may take to come about: the addresses of a name share it, so that one which takes nothing
+/// does not keep the next one from being tried within the ten seconds of an attempt.
+const CONNECT: Duration = Duration::from_secs(8);
 
 /// Connects to public addresses by `https`; to this machine by either scheme where that is allowed.
 #[derive(Clone)]
@@ -88,6 +93,7 @@ impl Guarded {
         });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
         Self { tcp, guard }
     }
 }

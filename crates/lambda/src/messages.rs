@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 /// A message as it was handed out.
 #[derive(Debug, Clone)]
 pub struct Message {
+    /// The name of the queue that it lay in.
+    pub queue: String,
     /// What was sent.
     pub body: String,
     /// Names this receive.
@@ -21,8 +23,10 @@ pub async fn each(batch: SqsEvent, handle: impl AsyncFn(Message) -> Result<()>) 
     let handle = &handle;
     let handled = batch.records.into_iter().map(|message| async move {
         let id = message.message_id.unwrap_or_default();
+        let queue = message.event_source_arn.unwrap_or_default();
         let receives = message.attributes.get("ApproximateReceiveCount");
         let handled = handle(Message {
+            queue: queue.rsplit(':').next().unwrap_or_default().to_owned(),
             body: message.body.unwrap_or_default(),
             receipt: message.receipt_handle.unwrap_or_default(),
             receives: receives.and_then(|count| count.parse().ok()).unwrap_or(1),

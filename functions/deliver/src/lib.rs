@@ -182,7 +182,10 @@ impl Deliver {
             .put_delivery(&recorded, Some(&delivery), None)
             .await?;
         match saved {
-            Saved::Done => Ok(recorded),
+            Saved::Done => {
+                log(&recorded);
+                Ok(recorded)
+            }
             Saved::Stale => Err(busy(claim)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bedrock_diy_core::{Class, Failure, error::Result, ports::DeliveryRetries};
+use bedrock_diy_core::{Class, Code, Failure, error::Result, ports::DeliveryRetries};
 
 use crate::{Deliver, Verdict};
 
@@ -46,10 +46,7 @@ impl Messages {
             }
             Ok(Verdict::Again(seconds)) => {
                 self.put_off(received, seconds).await;
-                Err(Failure::new(
-                    bedrock_diy_core::Code::StorageUnavailable,
-                    "it is not done with yet",
-                ))
+                Err(Failure::new(Code::StorageUnavailable, "it is not done with yet"))
             }
             Err(failure) => {
                 if failure.code.class() == Class::Retryable {

@@ -20,6 +20,7 @@ use bedrock_diy_core::{
     pipeline::PipelineRevision,
     ports::{Accepted, Bus, Clock, Executions, Jobs, Objects, Projects},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 /// What intake needs.
 #[derive(Clone)]
@@ -102,23 +103,26 @@ impl Intake {
             // The file as a whole is one article then, which fails when it is read, with the reason.
             _ => return self.take_whole(lane, object, project_id, batch, name).await,
         };
-        let mut jobs = Vec::new();
-        for (index, record) in records.enumerate() {
+        let accepted = records.enumerate().map(|(index, record)| async move {
             let mut new = dropped(lane, project_id, batch, Article::new(name, object.clone()));
             new.job_id = JobId::of_drop(project_id, &object.key, version(object), Some(index));
-            jobs.push(match record {
+            match record {
                 Ok(record) => {
                     new.article = store_record(&*self.objects, project_id, &new.job_id, name, record).await?;
-                    self.accept(new).await?
+                    self.accept(new).await
                 }
                 Err(error) => {
                     new.article.name = format!("{name}#{}", index + 1);
                     new.article.record = Some(index);
                     self.refuse(new, &Failure::new(code_of(&error), error.to_string()))
-                        .await?
+                        .await
                 }
-            });
-        }
+            }
+        });
+        let jobs: Vec<_> = stream::iter(accepted)
+            .buffered(RECORDS_AT_ONCE)
+            .try_collect()
+            .await?;
         if jobs.is_empty() {
             return self.take_whole(lane, object, project_id, batch, name).await;
         }
@@ -145,19 +149,28 @@ impl Intake {
     }
 
     async fn accept(&self, new: NewJob) -> Result<JobId> {
-        let pipeline =
-            match PipelineRevision::current(&*self.projects, &new.project_id, &self.default_model).await {
-                // The article is not lost: its job says what is wrong with the project.
-                Err(failure) if !failure.code.is_about_the_project() => return Err(failure),
-                pipeline => pipeline,
-            };
-        let pipeline = pipeline.as_ref().map_err(Clone::clone);
+        let pipeline = match self.pipeline(&new).await {
+            // The article is not lost: its job says what is wrong with the project.
+            Err(failure) if !failure.code.is_about_the_project() => return Err(failure),
+            pipeline => pipeline,
+        };
+        let pipeline = pipeline.as_deref().map_err(Clone::clone);
         let change = Job::accept(new.clone(), pipeline, self.clock.now());
         match self.jobs.accept(change).await? {
             // Whoever sent the message asked nobody before. Its job says why it came to nothing, and can be retried;
             // in its turn later it would answer what nobody may want to know any more.
             Accepted::SessionBusy(open) => self.refuse(new, &session_busy(&open)).await,
             accepted => self.settle(accepted).await,
+        }
+    }
+
+    /// The pipeline revision that a job runs under: the one that its id was derived with, or today's.
+    async fn pipeline(&self, new: &NewJob) -> Result<Arc<PipelineRevision>> {
+        match &new.pipeline {
+            Some(hash) => self.projects.pipeline(&new.project_id, hash).await,
+            None => PipelineRevision::current(&*self.projects, &new.project_id, &self.default_model)
+                .await
+                .map(Arc::new),
         }
     }
 
@@ -196,6 +209,9 @@ impl Intake {
         Ok(job.job_id)
     }
 }
+
+/// Records of one file that are stored and accepted at once: they share the disk's syncs, or the way to AWS.
+const RECORDS_AT_ONCE: usize = 32;
 
 /// An acceptance writes `job.accepted`, and `job.failed` where there is nothing to be run.
 const ACCEPTANCE_EVENTS: usize = 2;
@@ -260,6 +276,7 @@ fn dropped(lane: Lane, project_id: &ProjectId, batch: &BatchId, article: Article
         session_id: None,
         fresh: false,
         retry_of: None,
+        pipeline: None,
     }
 }
 

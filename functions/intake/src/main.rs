@@ -1,7 +1,10 @@
 //! The intake function: wiring.
 
-use bedrock_diy_intake::{Intake, sqs::Batches};
-use bedrock_diy_lambda::{Error, run, start};
+use bedrock_diy_intake::{
+    Intake,
+    sqs::{Messages, Received},
+};
+use bedrock_diy_lambda::{Error, messages::each, run, start};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -16,11 +19,17 @@ async fn main() -> Result<(), Error> {
         clock: deployment.clock(),
         default_model: config.entry.default_model.clone(),
     };
-    let batches = Batches {
+    let messages = Messages {
         intake,
         redelivery: deployment.queue(&config.entry),
         live_queue: config.entry.live_queue.clone(),
         max_receives: config.max_receives,
     };
-    run(|event| batches.handle(event)).await
+    let received = |message: bedrock_diy_lambda::messages::Message| Received {
+        queue: message.queue,
+        body: message.body,
+        receipt: message.receipt,
+        receives: message.receives,
+    };
+    run(|batch| each(batch, async |message| messages.handle(&received(message)).await)).await
 }

@@ -1,11 +1,8 @@
-//! The batch shell: what SQS hands over through Lambda's event source mapping, message by message.
+//! What becomes of a message of the intake queues: S3's notifications, and submissions.
 
 use std::sync::Arc;
 
-use aws_lambda_events::{
-    s3::S3Event,
-    sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage},
-};
+use aws_lambda_events::s3::S3Event;
 use bedrock_diy_core::{
     Class, Code, Failure,
     article::{Bucket, ObjectRef},
@@ -13,14 +10,13 @@ use bedrock_diy_core::{
     intake::{Drop, IntakeMessage, Lane},
     ports::Redelivery,
 };
-use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::Intake;
 
-/// Hands each message of a batch to intake; one message's failure is its own.
-pub struct Batches {
+/// Hands messages to intake, and does with them what becomes of them.
+pub struct Messages {
     /// Takes messages.
     pub intake: Intake,
     /// Where messages go that can't be handled now.
@@ -37,97 +33,78 @@ const FIRST_PAUSE_SECONDS: u32 = 2;
 const LONGEST_PAUSE_SECONDS: u32 = 300;
 
 /// A message as it was handed out.
-struct Received {
-    lane: Lane,
-    body: String,
-    receipt: String,
-    receives: u32,
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The name of the queue that it lay in.
+    pub queue: String,
+    /// What was sent.
+    pub body: String,
+    /// Names this receive.
+    pub receipt: String,
+    /// How often it was received.
+    pub receives: u32,
 }
 
-impl Batches {
-    /// Handles a batch, and says which of its messages are to come again.
-    pub async fn handle(&self, batch: SqsEvent) -> Result<SqsBatchResponse> {
-        let handled = batch.records.into_iter().map(|message| async {
-            let id = message.message_id.clone().unwrap_or_default();
-            let received = self.received(message);
-            (!self.is_done_with(&received).await).then_some(id)
-        });
-        let mut response = SqsBatchResponse::default();
-        for id in join_all(handled).await.into_iter().flatten() {
-            let mut failed = BatchItemFailure::default();
-            failed.item_identifier = id;
-            response.batch_item_failures.push(failed);
-        }
-        Ok(response)
-    }
-
-    fn received(&self, message: SqsMessage) -> Received {
-        let queue = message.event_source_arn.as_deref().unwrap_or_default();
-        let name = queue.rsplit(':').next();
-        let receives = message.attributes.get("ApproximateReceiveCount");
-        Received {
-            lane: if name == self.live_queue.rsplit('/').next() {
-                Lane::Live
-            } else {
-                Lane::Bulk
-            },
-            body: message.body.unwrap_or_default(),
-            receipt: message.receipt_handle.unwrap_or_default(),
-            receives: receives.and_then(|count| count.parse().ok()).unwrap_or(1),
-        }
-    }
-
-    /// Whether the queue may forget the message.
-    async fn is_done_with(&self, received: &Received) -> bool {
-        let failure = match self.take(received).await {
-            Ok(()) => return true,
+impl Messages {
+    /// Handles a message. The queue may forget it where this succeeds; else it comes again.
+    pub async fn handle(&self, received: &Received) -> Result<()> {
+        let lane = self.lane(received);
+        let failure = match self.take(lane, received).await {
+            Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
         if failure.code.class() == Class::Retryable {
             tracing::warn!(error = %failure, "a message goes back to the queue");
-            return self.put_off(received).await;
+            let is_sent_anew = self.put_off(lane, received).await;
+            return if is_sent_anew { Ok(()) } else { Err(failure) };
         }
         if received.receives >= self.max_receives {
             tracing::error!(error = %failure, "a message can't be handled and goes to the dead-letter queue");
             for message in messages(&received.body).unwrap_or_default() {
-                if let Err(failure) = self.intake.give_up(received.lane, message, &failure).await {
+                if let Err(failure) = self.intake.give_up(lane, message, &failure).await {
                     tracing::error!(error = %failure, "a job can't say why its message could not be handled");
                 }
             }
         }
         // At once: time will not make it better.
-        self.give_back(received, 0).await;
-        false
+        self.give_back(lane, received, 0).await;
+        Err(failure)
     }
 
-    async fn take(&self, received: &Received) -> Result<()> {
+    fn lane(&self, received: &Received) -> Lane {
+        if self.live_queue.rsplit('/').next() == Some(&received.queue) {
+            Lane::Live
+        } else {
+            Lane::Bulk
+        }
+    }
+
+    async fn take(&self, lane: Lane, received: &Received) -> Result<()> {
         for message in messages(&received.body)? {
-            self.intake.handle(received.lane, message).await?;
+            self.intake.handle(lane, message).await?;
         }
         Ok(())
     }
 
     /// A throttle or a service that is away is not the message's fault and never leads to the dead-letter
-    /// queue. SQS counts every receive, so before the last ones the message is sent anew.
-    async fn put_off(&self, received: &Received) -> bool {
+    /// queue. SQS counts every receive, so before the last ones the message is sent anew: says whether it was.
+    async fn put_off(&self, lane: Lane, received: &Received) -> bool {
         let doublings = received.receives.saturating_sub(1).min(16);
         let pause = (FIRST_PAUSE_SECONDS << doublings).min(LONGEST_PAUSE_SECONDS);
         // Twice: where the first of these fails, there is another.
         if received.receives + 1 >= self.max_receives {
-            let sent = self.redelivery.send_again(received.lane, &received.body, pause);
+            let sent = self.redelivery.send_again(lane, &received.body, pause);
             match sent.await {
                 Ok(()) => return true,
                 Err(failure) => tracing::error!(error = %failure, "a message could not be sent again"),
             }
         }
-        self.give_back(received, pause).await;
+        self.give_back(lane, received, pause).await;
         false
     }
 
-    async fn give_back(&self, received: &Received, seconds: u32) {
-        let given_back = self
-            .redelivery
-            .give_back(received.lane, &received.receipt, seconds);
+    async fn give_back(&self, lane: Lane, received: &Received, seconds: u32) {
+        let given_back = self.redelivery.give_back(lane, &received.receipt, seconds);
         if let Err(failure) = given_back.await {
             // It comes again all the same, after the queue's own time.
             tracing::warn!(error = %failure, "a message comes again later than it might");

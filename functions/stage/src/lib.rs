@@ -9,6 +9,7 @@ mod ask;
 mod cards;
 mod notes;
 mod prepare;
+mod questions;
 mod telling;
 
 use std::{sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use bedrock_diy_core::{
     stage::{MemoEntry, StageRecord},
 };
 
+pub use crate::questions::Questions;
 use crate::{ask::Asked, cards::Cards, prepare::Prepared};
 
 /// What a stage needs.
@@ -51,6 +53,8 @@ pub struct Ports {
     pub followers: Arc<dyn Followers>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What is being asked just now: one for all stages of a process.
+    pub questions: Questions,
 }
 
 /// Runs stages.
@@ -98,6 +102,11 @@ impl Stage {
             return Ok(Cursor::of(&job));
         }
         let prepared = self.prepare(&job, job.next_stage()).await?;
+        let _asking = if job.fresh {
+            None
+        } else {
+            Some(self.ports.questions.begin(&prepared.memo_key).await)
+        };
         if !job.fresh
             && let Some(text) = self.remembered(&prepared).await?
         {
@@ -185,15 +194,21 @@ impl Stage {
             input_tokens: prepared.input_tokens,
             ..Usage::default()
         };
-        let next = self.catalogue.cost(&prepared.request.model, &input);
-        match job.cost.zip(next) {
-            Some((spent, next)) if spent + next > budget => Err(Failure::new(
+        let model = &prepared.request.model;
+        self.catalogue.check_price(model)?;
+        match job.cost.zip(self.catalogue.cost(model, &input)) {
+            Some((spent, next)) if spent + next <= budget => Ok(()),
+            Some((spent, next)) => Err(Failure::new(
                 Code::BudgetExceeded,
                 format!(
                     "the article has cost about {spent:.4} dollars, the next stage at least {next:.4} more, {budget} are allowed"
                 ),
             )),
-            _ => Ok(()),
+            // A model of an earlier stage had no price when it was asked.
+            None => Err(Failure::new(
+                Code::BudgetExceeded,
+                format!("what the article has cost so far is not known, {budget} dollars are allowed"),
+            )),
         }
     }
 

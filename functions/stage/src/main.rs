@@ -1,7 +1,7 @@
 //! The stage function: wiring.
 
 use bedrock_diy_lambda::{Error, run, start};
-use bedrock_diy_stage::{Ports, Stage};
+use bedrock_diy_stage::{Ports, Questions, Stage};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
         bus: deployment.bus(),
         followers: deployment.pushes()?,
         clock: deployment.clock(),
+        questions: Questions::default(),
     };
     let stage = Stage::new(ports, catalogue);
     run(|cursor| stage.handle(cursor)).await

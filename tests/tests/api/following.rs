@@ -350,6 +350,12 @@ async fn what_makes_no_sense_is_refused() {
                 "{wrong}"
             );
         }
+        let beyond = ada.get(&format!("{job}/events?after={}&wait=0", u64::MAX));
+        assert_eq!(
+            beyond.expect(200).json()["items"],
+            json!([]),
+            "there is none so far"
+        );
         let call = ada
             .call("GET", &format!("{job}/events"))
             .header("Accept", STREAM)

@@ -158,6 +158,7 @@ async fn stored(left: &Left, key: &str) -> Submission {
         session_id: Some(SessionId::new("talk").unwrap()),
         fresh: false,
         retry_of: None,
+        pipeline: None,
     }
 }
 

@@ -37,23 +37,7 @@ macro_rules! promises {
     };
 }
 
-promises!(jobs: accepting_twice_is_one_job, accepting_again_tells_how_the_job_stands_now,
-    a_stale_change_changes_nothing, events_are_read_from_a_number_on,
-    whoever_has_read_an_event_finds_the_job_as_far,
-    an_unknown_job_is_none, a_list_shows_each_job_once, a_session_has_one_open_job,
-    sessions_are_in_nobody_else_s_way, of_many_at_once_one_gets_the_turn, what_fails_at_once_takes_no_turn);
-promises!(objects: what_was_put_is_got, a_reference_names_a_version, what_is_not_there_is_not_found);
-promises!(hooks: a_hook_is_what_was_stored_last, a_hook_is_its_projects, hooks_are_listed_in_their_order,
-    a_stale_hook_is_not_stored, a_deleted_hook_is_found_no_more);
-promises!(webhooks: a_webhook_is_what_was_stored_last, webhooks_are_listed_in_their_order,
-    a_stale_webhook_is_not_stored);
-promises!(deliveries: a_delivery_is_noted_once, the_log_is_read_in_pages);
-promises!(secrets: secrets_are_what_was_stored_last);
-promises!(projects: a_project_is_what_was_stored_last, a_stale_project_is_not_stored, cards_are_moved_together,
-    lists_of_projects_and_revisions_have_pages,
-    a_change_of_a_project_may_be_made_again, a_list_has_what_somebody_owns_and_is_a_member_of,
-    all_members_may_be_exchanged, a_deleted_project_is_in_no_list, a_deleted_card_is_stored_and_can_come_back,
-    a_revision_stays_as_it_was, a_revision_is_saved_once, a_pipeline_revision_is_kept);
+bedrock_diy_tests::every_promise!(promises);
 
 #[tokio::test]
 async fn news_are_heard_of_soon() {
@@ -119,11 +103,6 @@ async fn a_finished_stage_is_whole() {
     let sqlite = sqlite();
     let machine = &sqlite.machine;
     contract::a_finished_stage_is_whole(&machine.jobs, &machine.objects, &machine.memo).await;
-}
-
-#[tokio::test]
-async fn an_unknown_memo_key_finds_nothing() {
-    contract::an_unknown_memo_key_finds_nothing(&sqlite().machine.memo).await;
 }
 
 #[tokio::test]

@@ -2,8 +2,11 @@
 
 use std::{path::Path, process::Command};
 
-use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
-use bedrock_diy_tests::{Ended, Program, Project, ScriptedServer};
+use bedrock_diy_model_server::{
+    StopReason,
+    scripted::{Reply, Rule, Script},
+};
+use bedrock_diy_tests::{Ended, Left, Program, Project, ScriptedServer};
 use serde_json::{Value, json};
 
 const FACTS: &str =
@@ -139,4 +142,52 @@ async fn a_parquet_table_is_read_by_pyarrow() {
             assert_eq!(row["step-1"], Value::Null);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_article_that_was_tried_again_in_a_later_run_is_told_in_the_first_ones_table() {
+    let truncated = Rule::reply(Reply::text("half").stop_reason(StopReason::MaxTokens));
+    let script = Script::default().rule(truncated.user_contains("Article 1 "));
+    let model = ScriptedServer::start(script).await;
+    let project = Project::with_cards(1);
+    project.small_articles(2);
+    let program = Program::new(&project.data(), &model.url());
+    assert_eq!(program.run(project.run(2)).code, Some(1));
+    let batch = Left::open(&project.data()).jobs()[0].batch.clone();
+    model.set_script(Script::default());
+    assert_eq!(program.run(project.run(2)).code, Some(0));
+
+    let rows = |table: Ended| {
+        let lines = table
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let mut rows: Vec<_> = lines.map(|row: Value| row["status"].to_string()).collect();
+        rows.sort();
+        rows
+    };
+    let of_first = rows(export(&program, &format!("--format jsonl --batch {batch}")));
+    assert_eq!(of_first, ["\"SUCCEEDED\"", "\"SUCCEEDED\""]);
+    let of_all = rows(export(&program, "--format jsonl"));
+    assert_eq!(of_all, ["\"SUCCEEDED\"", "\"SUCCEEDED\""], "each article once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_articles_folder_holds_what_came_out_of_this_run_alone() {
+    let model = ScriptedServer::start(Script::default()).await;
+    let project = Project::with_cards(2);
+    project.small_articles(1);
+    let program = Program::new(&project.data(), &model.url());
+    assert_eq!(program.run(project.run(1)).code, Some(0));
+    let folder = project.out().join("articles/00000.txt");
+    std::fs::write(folder.join("notes.txt"), "somebody's own").unwrap();
+    std::fs::remove_file(project.dir().join("cards/20-step-2.md")).unwrap();
+    project.card(3, "", "Do step 3.");
+    assert_eq!(program.run(project.run(1)).code, Some(0));
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["1-step-1.txt", "2-step-3.txt", "notes.txt"]);
 }

@@ -12,6 +12,7 @@ mod delivery;
 mod exports;
 mod files;
 mod kills;
+mod left_alone;
 mod serving;
 mod terminal;
 mod throttles;

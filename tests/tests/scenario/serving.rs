@@ -7,7 +7,8 @@ use bedrock_diy_model_server::{
     StopReason,
     scripted::{Reply, Rule, Script},
 };
-use bedrock_diy_tests::{Left, Program, Project, ScriptedServer, wait};
+use bedrock_diy_tests::{Left, Program, Project, ScriptedServer, Served, wait};
+use serde_json::json;
 
 fn drop_into(project: &Project, batch: &str, name: &str, text: &str) {
     let folder = project.data().join("inbox/news").join(batch);
@@ -193,4 +194,60 @@ async fn a_run_ends_although_a_job_that_waits_is_cancelled_from_outside() {
         [(JobStatus::Succeeded, 5), (JobStatus::Cancelled, 1)]
     );
     assert_eq!(model.calls(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_folders_are_two_projects_or_are_refused() {
+    let model = ScriptedServer::start(Script::default()).await;
+    let project = Project::with_cards(1);
+    let program = Program::new(&project.data(), &model.url());
+    let folder = |name: &str| project.dir().with_file_name(name).to_str().unwrap().to_owned();
+    for name in ["뉴스", "스포츠"] {
+        assert_eq!(program.run(["init".to_owned(), folder(name)]).code, Some(0));
+    }
+    let serve = |folders: [String; 2]| {
+        let [one, other] = folders;
+        program.run([
+            "serve".to_owned(),
+            "--until-idle".to_owned(),
+            "--project".to_owned(),
+            one,
+            "--project".to_owned(),
+            other,
+        ])
+    };
+    let served = serve([folder("뉴스"), folder("스포츠")]);
+    assert_eq!(served.code, Some(0), "{}", served.stderr);
+    let copy = project.dir().to_str().unwrap().to_owned();
+    let refused = serve([copy.clone(), copy]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("are both the project news"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_many_articles_keeps_nobody_waiting_who_submits_one() {
+    const RECORDS: usize = 20_000;
+    let model = ScriptedServer::start(Script::default()).await;
+    let project = Project::with_cards(1);
+    let program = Program::new(&project.data(), &model.url());
+    let served = Served::start(&project, &program);
+    let owner = served.owner();
+    let many: Vec<_> = (0..RECORDS)
+        .map(|number| json!({ "text": format!("Article {number}.") }).to_string())
+        .collect();
+    drop_into(&project, "monday", "many.jsonl", &many.join("\n"));
+    let taken = || {
+        let jobs = owner.get("/api/projects/news/batches/monday").json();
+        jobs["jobs"].as_u64().unwrap_or_default()
+    };
+    wait::until(|| taken() > 0);
+    let article = json!({"text": "The bridge opens.", "batch": "one"});
+    let job = owner.post("/api/projects/news/articles", &article).expect(202);
+    let _ = owner.ended(&job.header("location").unwrap());
+    let taken = taken();
+    assert!(taken < RECORDS as u64, "it waited for all {taken} of them");
 }

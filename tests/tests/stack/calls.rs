@@ -29,7 +29,7 @@ use bedrock_diy_core::{
 use bedrock_diy_finish::Finish;
 use bedrock_diy_intake::Intake;
 use bedrock_diy_plan::Plan;
-use bedrock_diy_stage::{Ports, Stage};
+use bedrock_diy_stage::{Ports, Questions, Stage};
 use bedrock_diy_tests::{Meter, Site, meter::Bill, stack};
 
 const CARDS: usize = 5;
@@ -238,6 +238,7 @@ impl Functions {
                 watches,
             ))),
             clock,
+            questions: Questions::default(),
         };
         Self {
             stage: Stage::new(ports, catalogue),
@@ -300,6 +301,7 @@ impl Functions {
             session_id: None,
             fresh: false,
             retry_of: None,
+            pipeline: None,
         }
     }
 }

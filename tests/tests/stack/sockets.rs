@@ -180,8 +180,7 @@ fn hears(socket: &mut Socket, jobs: &[Heard], after: u64) {
     let wanted: BTreeSet<_> = events.filter(|(_, number)| *number > after).collect();
     let mut heard = BTreeSet::new();
     while !heard.is_superset(&wanted) {
-        let message = socket.pushed();
-        heard.extend(message["items"].as_array().unwrap().iter().map(which));
+        heard.extend(socket.pushed_of_many().iter().map(which));
     }
     assert!(heard.iter().all(|(_, number)| *number > after), "{heard:?}");
 }

@@ -11,11 +11,7 @@ use std::{
 };
 
 use bedrock_diy_core::{
-    Code, Failure, JobId,
-    catalogue::Catalogue,
-    error::Result,
-    job::JobStatus,
-    ports::{Jobs, Projects},
+    BatchId, Code, Failure, catalogue::Catalogue, commands, error::Result, job::Job, ports::Projects,
 };
 use bedrock_diy_embedded::{JobRow, RowFilter};
 use bedrock_diy_tables::{Columns, Row, Table};
@@ -86,7 +82,8 @@ async fn look(machine: &Machine, arguments: &Export) -> Result<(Columns, RowFilt
     while let Some(page) = pages.page()? {
         jobs.before
             .get_or_insert(page.first().map_or(0, |newest| newest.row + 1));
-        for hash in page.into_iter().filter_map(|found| found.job.pipeline) {
+        let told = told(machine, page, arguments.batch.as_ref()).await?;
+        for hash in told.into_iter().filter_map(|job| job.pipeline) {
             if !seen.contains(&hash) {
                 pipelines.push(machine.projects.pipeline(project, &hash).await?);
                 seen.insert(hash);
@@ -109,14 +106,11 @@ async fn write(
         Ok(table) => table,
         Err(error) => return Ok(Err(error)),
     };
+    let batch = jobs.batch.clone();
     let mut pages = Pages::new(machine, jobs);
     while let Some(page) = pages.page()? {
-        for found in page.iter().filter(|found| found.job.status.is_terminal()) {
-            // A job that was tried again and ended well is told by the retry.
-            if found.job.status != JobStatus::Succeeded && superseded(machine, &found.job.job_id).await? {
-                continue;
-            }
-            let row = Row::of_job(&machine.jobs, &machine.objects, &found.job).await?;
+        for job in told(machine, page, batch.as_ref()).await? {
+            let row = Row::of_job(&machine.jobs, &machine.objects, &job).await?;
             if let Err(error) = table.write(&row) {
                 return Ok(Err(error));
             }
@@ -125,8 +119,13 @@ async fn write(
     Ok(table.finish())
 }
 
-async fn superseded(machine: &Machine, job: &JobId) -> Result<bool> {
-    Ok(machine.jobs.read(&JobId::of_retry(job)).await?.is_some())
+/// The jobs that tell how those of a page have ended.
+async fn told(machine: &Machine, page: Vec<JobRow>, batch: Option<&BatchId>) -> Result<Vec<Job>> {
+    let mut told = Vec::new();
+    for found in page.into_iter().filter(|found| found.job.status.is_terminal()) {
+        told.extend(commands::told_by(&machine.jobs, found.job, batch).await?);
+    }
+    Ok(told)
 }
 
 /// The jobs that a filter lets through, a page at a time, the newest first.

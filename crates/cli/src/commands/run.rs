@@ -1,4 +1,8 @@
-//! `bedrock-diy run`: works a set of articles off and writes the results.
+//! `bedrock-diy run`: runs articles through a project's cards and writes the results.
+
+mod follow;
+mod submit;
+mod summary;
 
 use std::{fs::File, io::BufWriter, path::Path, sync::Arc};
 
@@ -14,17 +18,17 @@ use bedrock_diy_tables::{Columns, Format, Row, Table};
 use tokio::sync::{mpsc, watch};
 use ulid::Ulid;
 
-use super::{
+use self::{
     follow::Follower,
-    setup,
     submit::{Entry, Submitter},
     summary::Summary,
 };
+use super::setup;
 use crate::{
     arguments::Run,
     exit::Exit,
     inputs,
-    machine::Machine,
+    machine::{Left, Machine},
     models,
     progress::{Display, Tally},
     push,
@@ -58,6 +62,8 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
 
     push::push(&machine.projects, &project, &author(), machine.clock.now()).await?;
     let pipeline = push::pin(&machine.projects, &project, &choice.default_model).await?;
+    let left = machine.leave_alone(&pipeline).await?;
+    tell_cancelled(&left);
     let models = setup::models(&machine, &choice).await?;
     let workers = setup::workers(&machine, &models, &choice, arguments.asking.concurrency)?;
     let (stopper, stop) = setup::stop_on_signal();
@@ -87,6 +93,7 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
         project: &project.id,
         batch: &batch,
         pipeline: &pipeline,
+        left: &left,
         fresh: arguments.fresh.then(|| run_id.clone()),
     };
     let (entries, finished) = {
@@ -118,6 +125,7 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
     follower.finish(&entries, began).await?;
     if finished {
         fresh_runs.end(&run_id).await?;
+        tell_left_alone(&left);
     }
 
     let summary = write_results(&machine, &arguments.out, pipeline, &entries).await?;
@@ -127,6 +135,26 @@ pub(super) async fn run(data: &Path, catalogue: Catalogue, arguments: Run) -> Re
         (true, false) => Exit::SomeFailed,
         (true, true) => Exit::Success,
     })
+}
+
+fn tell_cancelled(left: &Left) {
+    if left.cancelled() > 0 {
+        say(format_args!(
+            "Cancelled: {} that an earlier run did not finish, because the cards have changed since. Run them again to \
+             have them under these.",
+            left.cancelled()
+        ));
+    }
+}
+
+fn tell_left_alone(left: &Left) {
+    if left.count() > 0 {
+        say(format_args!(
+            "Left alone: {} unfinished from earlier runs or from `bedrock-diy serve`. The same command as then goes on \
+             with them, `bedrock-diy serve` with all.",
+            left.count()
+        ));
+    }
 }
 
 /// Checks that results can be written, before anything is paid for.

@@ -1,6 +1,10 @@
 //! `bedrock-diy serve`: the API, the inbox folder and the workers, until it is stopped.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bedrock_diy_core::{
     Class, Code, Failure, ProjectId,
@@ -22,9 +26,10 @@ use crate::{
     arguments::Serve,
     exit::Exit,
     machine::Machine,
-    models, push,
+    models,
+    project_files::ProjectFiles,
+    push, queues,
     terminal::say,
-    webhook_loops,
 };
 
 /// How often the inbox is looked at. A file counts as whole when two looks found it the same.
@@ -33,6 +38,24 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Of more projects it is not said where their articles are dropped.
 const MOST_SHOWN: usize = 100;
 
+/// Refuses two folders with one id: what the second one says would replace what the first one does.
+fn each_for_itself(projects: &[ProjectFiles], folders: &[PathBuf]) -> Result<()> {
+    for (place, project) in projects.iter().enumerate() {
+        if let Some(first) = projects[..place].iter().position(|other| other.id == project.id) {
+            return Err(Failure::new(
+                Code::InvalidRequest,
+                format!(
+                    "{} and {} are both the project {}: give one of them another `id` in its project.yaml",
+                    folders[first].display(),
+                    folders[place].display(),
+                    project.id
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Serves until it is stopped.
 pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -> Result<Exit> {
     let mut projects = arguments
@@ -40,6 +63,7 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
         .iter()
         .map(|dir| setup::read_project(dir, &catalogue))
         .collect::<Result<Vec<_>>>()?;
+    each_for_itself(&projects, &arguments.project)?;
     let choice = models::choose(&mut projects, arguments.asking.model.as_deref(), &catalogue).await?;
     for project in &projects {
         setup::check_models(project, &choice, &catalogue)?;
@@ -84,6 +108,7 @@ pub(super) async fn serve(data: &Path, catalogue: Catalogue, arguments: Serve) -
     }
     let workers = setup::workers(&machine, &models, &choice, arguments.asking.concurrency)?;
     let workers = workers.with_webhooks(sender);
+    machine.take_up().await?;
     let (stopper, stop) = setup::stop_on_signal();
     let worked = stop.clone();
     let answering = stop.clone();
@@ -159,9 +184,7 @@ fn is_idle(machine: &Machine) -> Result<bool> {
         let waiting = machine.queue.depth(Lane::Bulk.as_str())? + machine.queue.depth(Lane::Live.as_str())?;
         // Deliveries that are made just now, and those that are due soon; what waits longer waits for the next start.
         let deliveries = machine.queue.depth(NOTIFY_QUEUE)?
-            + machine
-                .queue
-                .due(DELIVERY_QUEUE, webhook_loops::VISIBILITY_MILLIS)?;
+            + machine.queue.due(DELIVERY_QUEUE, queues::VISIBILITY_MILLIS)?;
         Ok(waiting + deliveries + machine.executions.open()?)
     };
     match open() {

@@ -170,6 +170,7 @@ mod tests {
             session_id: None,
             fresh: false,
             retry_of: None,
+            pipeline: None,
         };
         let job_id = new.job_id.clone();
         let change = Job::accept(new, Ok(&pipeline), machine.clock.now());

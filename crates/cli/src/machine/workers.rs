@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bedrock_diy_core::{Code, Failure, commands, error::Result, ports::Sender};
+use bedrock_diy_core::{Code, Failure, error::Result, ports::Sender};
 use bedrock_diy_embedded::{Turns, engine::Engine};
 use tokio::sync::{oneshot, watch};
 
 use super::Machine;
-use crate::{intake_loop::IntakeLoop, webhook_loops::WebhookLoops};
+use crate::queues::{IntakeLoop, WebhookLoops};
 
 /// How long work that has begun may go on after a stop, so that an answer which is being paid for is
 /// kept.
@@ -32,17 +32,9 @@ impl Workers {
         }
     }
 
-    /// Takes up what an earlier process left, and works until `stop` says true.
+    /// Works until `stop` says true. What an earlier process left was [taken up](Machine::take_up) before, or [left
+    /// alone](Machine::leave_alone).
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<()> {
-        let messages = self.machine.queue.recover().await?;
-        let executions = self.machine.executions.recover().await?;
-        for job in self.machine.jobs.not_begun()? {
-            commands::send_on(&self.machine.queue, &job).await?;
-        }
-        self.machine.memo.recover()?;
-        if messages + executions > 0 {
-            tracing::info!(messages, executions, "going on with what was left");
-        }
         let intake = self.intake.run(stop.clone());
         let engines = self.engines.into_iter().map(|engine| {
             let stop = stop.clone();

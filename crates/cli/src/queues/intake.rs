@@ -1,6 +1,6 @@
-//! The batch shell around intake: what SQS and Lambda's event source mapping do on AWS.
+//! From the intake queues to intake.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bedrock_diy_core::{
     Class, Code, Failure,
@@ -9,8 +9,10 @@ use bedrock_diy_core::{
 };
 use bedrock_diy_embedded::{Backoff, Message, SqliteQueue};
 use bedrock_diy_intake::Intake;
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::{sync::watch, time};
+
+use super::{LOOK_AGAIN, MAX_RECEIVES, VISIBILITY_MILLIS, guarded};
 
 /// Receives messages and hands each to intake; one message's failure is its own.
 pub(crate) struct IntakeLoop {
@@ -20,15 +22,6 @@ pub(crate) struct IntakeLoop {
 
 /// Messages received at once, and handled at once.
 const BATCH: usize = 64;
-
-/// How long a received message stays invisible: far longer than accepting takes.
-const VISIBILITY_MILLIS: i64 = 60_000;
-
-/// A message that is of no use is received so often before it is buried, as on AWS.
-const MAX_RECEIVES: u32 = 5;
-
-/// How often the queues are looked at for what another process sent.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 impl IntakeLoop {
     pub(crate) fn new(intake: Intake, queue: SqliteQueue) -> Self {
@@ -40,10 +33,25 @@ impl IntakeLoop {
 
     /// Works until `stop` says true. A storage that is not to be had for a while is waited for; fails
     /// only where time can't heal it.
+    ///
+    /// What is being handled then is left: it is received again after the next start, and whatever was done of it
+    /// is found.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) -> Result<()> {
+        let lanes = futures_util::future::try_join_all(
+            // Each for itself: somebody waits for the live lane, and a file of the other one may hold 10,000 articles.
+            Lane::ALL.map(|lane| self.run_lane(lane, stop.clone())),
+        );
+        tokio::select! {
+            ended = lanes => ended.map(|_| ()),
+            _ = stop.wait_for(|stopped| *stopped) => Ok(()),
+        }
+    }
+
+    async fn run_lane(&self, lane: Lane, mut stop: watch::Receiver<bool>) -> Result<()> {
         let mut backoff = Backoff::default();
+        let mut arrivals = self.queue.arrivals();
         while !*stop.borrow() {
-            match self.round().await {
+            match self.batch(lane).await {
                 Ok(received) => {
                     backoff.succeeded();
                     if received > 0 {
@@ -60,17 +68,12 @@ impl IntakeLoop {
                 Err(failure) => return Err(failure),
             }
             tokio::select! {
-                () = self.queue.arrival() => {}
+                _ = arrivals.changed() => {}
                 () = time::sleep(LOOK_AGAIN) => {}
                 _ = stop.changed() => {}
             }
         }
         Ok(())
-    }
-
-    async fn round(&self) -> Result<usize> {
-        // Somebody waits for the live lane: it goes first.
-        Ok(self.batch(Lane::Live).await? + self.batch(Lane::Bulk).await?)
     }
 
     async fn batch(&self, lane: Lane) -> Result<usize> {
@@ -153,19 +156,6 @@ fn parse(message: &Message) -> Result<IntakeMessage> {
             format!("the message is none that intake knows: {error}"),
         )
     })
-}
-
-/// A panic over one message is that message's failure, as a Lambda that dies is.
-async fn guarded<T>(handling: impl Future<Output = Result<T>>) -> Result<T> {
-    AssertUnwindSafe(handling)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            Err(Failure::new(
-                Code::InternalError,
-                "intake panicked over a message; the log says where",
-            ))
-        })
 }
 
 #[cfg(test)]
@@ -323,13 +313,13 @@ mod tests {
         let (bench, intake) = Bench::with_a_message().await;
         bench.fail_with(Some(Failure::new(Code::StorageUnavailable, "busy")));
         for most in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 64_000] {
-            assert_eq!(intake.round().await.unwrap(), 1);
+            assert_eq!(intake.batch(Lane::Bulk).await.unwrap(), 1);
             bench.wait(most / 2 - 1);
-            assert_eq!(intake.round().await.unwrap(), 0, "too early");
+            assert_eq!(intake.batch(Lane::Bulk).await.unwrap(), 0, "too early");
             bench.wait(most / 2 + 1);
         }
         bench.fail_with(None);
-        assert_eq!(intake.round().await.unwrap(), 1);
+        assert_eq!(intake.batch(Lane::Bulk).await.unwrap(), 1);
         assert_eq!(bench.machine.queue.depth("bulk").unwrap(), 0);
         assert!(bench.machine.queue.dead_letters(1).unwrap().is_empty());
     }
@@ -339,7 +329,7 @@ mod tests {
         let (bench, intake) = Bench::with_a_message().await;
         bench.fail_with(Some(Failure::new(Code::InternalError, "this is meant to panic")));
         for _ in 0..MAX_RECEIVES {
-            assert_eq!(intake.round().await.unwrap(), 1);
+            assert_eq!(intake.batch(Lane::Bulk).await.unwrap(), 1);
         }
         let dead = bench.machine.queue.dead_letters(2).unwrap();
         assert_eq!(dead.len(), 1);

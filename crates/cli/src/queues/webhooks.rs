@@ -1,13 +1,15 @@
-//! The shells around notify and deliver: what the bus's rule, SQS and Lambda's event source mappings do on AWS.
+//! From the bus to notify, and from the queue of deliveries to deliver.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bedrock_diy_core::{Class, Code, Failure, error::Result};
+use bedrock_diy_core::{Class, Failure, error::Result};
 use bedrock_diy_deliver::{Deliver, Verdict};
 use bedrock_diy_embedded::{Backoff, DELIVERY_QUEUE, EmbeddedBus, Message, NOTIFY_QUEUE, SqliteQueue};
 use bedrock_diy_notify::Notify;
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use tokio::{sync::watch, task::JoinSet, time};
+
+use super::{LOOK_AGAIN, MAX_RECEIVES, VISIBILITY_MILLIS, guarded};
 
 /// Has events delivered to webhooks.
 pub(crate) struct WebhookLoops {
@@ -22,15 +24,6 @@ const BATCH: usize = 64;
 
 /// Attempts that are made at once: a receiver that hangs has one of them for ten seconds.
 const AT_ONCE: usize = 64;
-
-/// How long a received message stays invisible: far longer than an attempt takes.
-pub(crate) const VISIBILITY_MILLIS: i64 = 60_000;
-
-/// A message that can't be handled is received so often before it is buried.
-const MAX_RECEIVES: u32 = 5;
-
-/// How often the queues are looked at for what another process sent, or what is due now.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How long attempts that have begun may go on after a stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -88,6 +81,7 @@ impl WebhookLoops {
 
     async fn deliver(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> Result<()> {
         let mut backoff = Backoff::default();
+        let mut arrivals = self.queue.arrivals();
         let mut attempts = JoinSet::new();
         while !*stop.borrow() {
             while let Some(ended) = attempts.try_join_next() {
@@ -113,7 +107,7 @@ impl WebhookLoops {
             }
             if is_idle {
                 tokio::select! {
-                    () = self.queue.arrival() => {}
+                    _ = arrivals.changed() => {}
                     Some(ended) = attempts.join_next() => ended.unwrap_or(Ok(()))?,
                     () = time::sleep(LOOK_AGAIN) => {}
                     _ = stop.changed() => {}
@@ -181,17 +175,4 @@ async fn wait_out(failure: Failure, backoff: &mut Backoff, stop: &mut watch::Rec
     }
     backoff.pause(stop).await;
     Ok(())
-}
-
-/// A panic over one message is that message's failure, as a Lambda that dies is.
-async fn guarded<T>(handling: impl Future<Output = Result<T>>) -> Result<T> {
-    AssertUnwindSafe(handling)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            Err(Failure::new(
-                Code::InternalError,
-                "a message made its handler panic; the log says where",
-            ))
-        })
 }

@@ -25,6 +25,9 @@ const ANSWER: Duration = Duration::from_mins(3);
 /// How often a request is sent at most.
 const TRIES: u32 = 5;
 
+/// The same of one that outlasts a restart of the other side, which may take a minute: half of that to stop.
+const PATIENT_TRIES: u32 = 10;
+
 /// The longest that is waited before it is sent again, whatever the other side asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -49,6 +52,8 @@ enum Patience {
     WhenTold,
     /// Also where there is no connection.
     Always,
+    /// The same, for a minute and more.
+    Long,
 }
 
 impl Remote {
@@ -162,6 +167,14 @@ impl Call<'_> {
         }
     }
 
+    /// The same, through a restart of the other side.
+    pub(crate) fn patient(self) -> Self {
+        Self {
+            patience: Patience::Long,
+            ..self
+        }
+    }
+
     /// Sends it.
     pub(crate) async fn send(self) -> Result<Answer, Refusal> {
         let uri = self.remote.endpoint.at(&self.path)?;
@@ -179,6 +192,11 @@ impl Call<'_> {
     }
 
     async fn tried(&self, uri: &Uri, token: Option<&str>) -> Result<Answer, Refusal> {
+        let most = if self.patience == Patience::Long {
+            PATIENT_TRIES
+        } else {
+            TRIES
+        };
         let mut tries = 0;
         loop {
             tries += 1;
@@ -187,11 +205,11 @@ impl Call<'_> {
                 Err(refused) => refused,
             };
             let again = match refusal.status {
-                None => self.patience == Patience::Always,
+                None => matches!(self.patience, Patience::Always | Patience::Long),
                 Some(429 | 503) => self.patience != Patience::Never,
                 Some(_) => false,
             };
-            if !again || tries == TRIES {
+            if !again || tries == most {
                 return Err(refusal);
             }
             tracing::info!(tries, error = %refusal.failure.detail, "sent again soon");

@@ -6,7 +6,6 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
-use serde::Serialize;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -25,27 +24,6 @@ pub struct Call<'a> {
     pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
     /// The body, byte for byte.
     pub body: &'a [u8],
-}
-
-/// A delivery that is from whom it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Names it among the hook's deliveries: the same one again has the same id.
-    pub id: String,
-    /// Where the id is from.
-    pub id_from: DeliveryId,
-}
-
-/// Where a delivery's id is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DeliveryId {
-    /// From the posted JSON, where the mapping says.
-    Body,
-    /// From a header: signed, or sent by who knows the secret.
-    Header,
-    /// It is the SHA-256 of the body.
-    Digest,
 }
 
 /// Why a delivery is not taken. Its text says what a sender with the right secret can mend, and nothing of how
@@ -82,10 +60,11 @@ pub enum Refusal {
 }
 
 /// Whether the delivery is from whom it should be: one of the hook's secrets (two, while they are being changed)
-/// must have signed it. Nothing of the body is looked into before that.
+/// must have signed it. Nothing of the body is looked into before that. Returns the delivery's id among the hook's:
+/// the same one again has the same id.
 ///
 /// Whether the hook takes deliveries at all is for the caller to know.
-pub fn verify(hook: &Hook, secrets: &[Secret], call: &Call<'_>, now: Timestamp) -> Result<Delivery, Refusal> {
+pub fn verify(hook: &Hook, secrets: &[Secret], call: &Call<'_>, now: Timestamp) -> Result<String, Refusal> {
     let named = match &hook.scheme {
         Scheme::StandardWebhooks {} => Some(standard(secrets, call, now)?),
         Scheme::HubSha256 { header } => {
@@ -114,19 +93,11 @@ pub fn verify(hook: &Hook, secrets: &[Secret], call: &Call<'_>, now: Timestamp) 
     });
     Ok(match (said, named) {
         // What somebody has pointed at comes first: they know what a delivery of theirs is.
-        (Some(id), _) => Delivery {
-            id,
-            id_from: DeliveryId::Body,
-        },
-        (None, Some(id)) => Delivery {
-            id: id.to_owned(),
-            id_from: DeliveryId::Header,
-        },
+        (Some(id), _) => id,
+        // From a header: signed, or sent by who knows the secret.
+        (None, Some(id)) => id.to_owned(),
         // The same body again is the same job: a replay starts nothing, however late it comes.
-        (None, None) => Delivery {
-            id: sha256_hex(call.body),
-            id_from: DeliveryId::Digest,
-        },
+        (None, None) => sha256_hex(call.body),
     })
 }
 

@@ -137,7 +137,7 @@ mod tests {
                 body: signed.body.as_bytes(),
             };
             let taken = verify(&receiver(), std::slice::from_ref(secret), &call, now()).unwrap();
-            assert_eq!(taken.id, delivery.delivery_id.as_str());
+            assert_eq!(taken, delivery.delivery_id.as_str());
         }
         assert_eq!(signed.headers[1].1, "1795395600", "in seconds");
         let stranger = Secret::generate(&Scheme::StandardWebhooks {}, [9; 32]);

@@ -17,7 +17,7 @@ fn check(name: &str) {
     let sent = sent.signed(scheme, &sample.secret, sample.sent_at);
     let delivery = sent.verified(&sample.hook, &secrets, sample.sent_at).unwrap();
     if let Some(id) = &sample.takes.delivery_id {
-        assert_eq!(&delivery.id, id, "{name}");
+        assert_eq!(&delivery, id, "{name}");
     }
     let again = sent.verified(&sample.hook, &secrets, sample.sent_at.plus_millis(4_000));
     assert_eq!(

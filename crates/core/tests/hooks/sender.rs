@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bedrock_diy_core::{
     HookId, ProjectId,
-    hook::{Call, Delivery, Hook, Mapping, Refusal, Scheme, Secret, verify},
+    hook::{Call, Hook, Mapping, Refusal, Scheme, Secret, verify},
     intake::Lane,
     text::hex,
     time::Timestamp,
@@ -97,7 +97,7 @@ impl Sent {
         hook: &Hook,
         secrets: &[Secret],
         now: Timestamp,
-    ) -> Result<Delivery, Refusal> {
+    ) -> Result<String, Refusal> {
         let header = |name: &str| self.headers.get(name).map(Vec::as_slice);
         let call = Call {
             method: "POST",

@@ -1,7 +1,6 @@
 //! What Bedrock refuses in a JSON Schema for structured output.
 //!
-//! Sources: as for the messages, what the service was seen to say (public issue reports of 2026, such as
-//! <https://github.com/vercel/ai/pull/17597> and <https://github.com/egonSchiele/agency-lang/issues/487>);
+//! Sources: as for the messages, what the service was seen to say (public issue reports of 2026);
 //! for the rules, "JSON Schema limitations" and "Schema complexity limits"
 //! (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs>), 2026-11.
 

@@ -204,6 +204,7 @@ impl Api {
             session_id: new.session_id,
             fresh: new.fresh,
             retry_of: None,
+            pipeline: None,
         };
         let job = self.begin(new.lane.unwrap_or(Lane::Live), submission).await?;
         Ok(Taken {

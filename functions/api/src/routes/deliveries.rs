@@ -90,7 +90,7 @@ async fn deliver(
         };
         hook::verify(&found, &secrets, &call, api.now())
     };
-    let delivery = verified.map_err(|refusal| Problem::unauthorized(format!("{refusal}.")))?;
+    let delivery_id = verified.map_err(|refusal| Problem::unauthorized(format!("{refusal}.")))?;
     if !found.is_active {
         return Err(Problem::conflict("The hook is switched off."));
     }
@@ -120,7 +120,7 @@ async fn deliver(
         role: Role::Editor,
     };
     let taken = api
-        .submit(&sender, found.project_id, new, Some(delivery.id))
+        .submit(&sender, found.project_id, new, Some(delivery_id))
         .await?;
     let receipt = Receipt {
         job_id: taken.job.job_id,

@@ -16,10 +16,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bedrock_diy_core::{
-    Code, Failure, JobId,
+    Code, Failure,
     access::Action,
+    commands,
     error::Result as Outcome,
-    job::{Job, JobStatus},
+    job::Job,
     ports::{Download, Downloads},
 };
 use bedrock_diy_tables::{Columns, Format, Row, Table};
@@ -142,7 +143,12 @@ async fn columns(api: &Api, at: &BatchPath) -> Result<Columns, Problem> {
     let mut has_jobs = false;
     while let Some(jobs) = pages.next(api).await? {
         has_jobs |= !jobs.is_empty();
-        for hash in jobs.into_iter().filter_map(|job| job.pipeline) {
+        let mut ran = Vec::new();
+        for job in jobs {
+            ran.extend(job.pipeline.clone());
+            ran.extend(told_by(api, job).await?.and_then(|job| job.pipeline));
+        }
+        for hash in ran {
             if !seen.contains(&hash) {
                 pipelines.push(projects.pipeline(&at.project_id, &hash).await?);
                 seen.insert(hash);
@@ -248,18 +254,24 @@ impl Exporting {
     }
 }
 
-/// The rows of the jobs that have ended. One that was tried again is told by the job that tries it.
+/// The rows of a batch's jobs that have ended.
 async fn rows(api: &Api, jobs: impl Iterator<Item = Job>) -> Outcome<Vec<Row>> {
     let ports = &api.ports;
-    let ended: Vec<_> = jobs.filter(|job| job.status.is_terminal()).collect();
-    let rows = ended.into_iter().map(|job| async move {
-        if job.status != JobStatus::Succeeded
-            && ports.jobs.read(&JobId::of_retry(&job.job_id)).await?.is_some()
-        {
-            return Ok(None);
+    let rows = jobs.map(|job| async move {
+        match told_by(api, job).await? {
+            Some(job) => Row::of_job(&*ports.jobs, &*ports.objects, &job).await.map(Some),
+            None => Ok(None),
         }
-        Row::of_job(&*ports.jobs, &*ports.objects, &job).await.map(Some)
     });
     let rows = try_join_all(rows).await?;
     Ok(rows.into_iter().flatten().collect())
+}
+
+/// The job that tells how one of a batch has ended; none where that has a row of its own, or the job has not ended.
+async fn told_by(api: &Api, job: Job) -> Outcome<Option<Job>> {
+    if !job.status.is_terminal() {
+        return Ok(None);
+    }
+    let batch = job.batch.clone();
+    commands::told_by(&*api.ports.jobs, job, Some(&batch)).await
 }

@@ -1,7 +1,5 @@
 //! From files on disk to messages in the queue, each article once.
 
-use std::path::Path;
-
 use bedrock_diy_articles as articles;
 use bedrock_diy_core::{
     BatchId, Failure, JobId, ProjectId,
@@ -17,8 +15,8 @@ use bedrock_diy_intake::{record_name, store_record};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    inputs::{self, Input},
-    machine::Machine,
+    inputs::{self, Input, holds_many},
+    machine::{Left, Machine},
 };
 
 /// One article of a run.
@@ -38,6 +36,8 @@ pub(super) struct Submitter<'a> {
     pub(super) project: &'a ProjectId,
     pub(super) batch: &'a BatchId,
     pub(super) pipeline: &'a PipelineRevision,
+    /// What earlier runs did not finish, some of which may be these very articles.
+    pub(super) left: &'a Left,
     /// Set where the memo is not to be asked: names this run, so that its jobs are new ones.
     pub(super) fresh: Option<String>,
 }
@@ -149,6 +149,9 @@ impl Submitter<'_> {
                 }
                 status => {
                     let done_before = status == JobStatus::Succeeded;
+                    if !done_before {
+                        self.left.take_up_job(&job).await?;
+                    }
                     return Ok((
                         Entry {
                             name: ready.name,
@@ -161,23 +164,25 @@ impl Submitter<'_> {
             }
         }
         let name = ready.name.clone();
+        let entry = Entry {
+            name,
+            job: Ok(job_id.clone()),
+            done_before: false,
+        };
+        if self.left.take_up_message(&job_id).await? {
+            return Ok((entry, None));
+        }
         let submission = Submission {
-            job_id: job_id.clone(),
+            job_id,
             project_id: self.project.clone(),
             batch: self.batch.clone(),
             article: self.store(&first, ready).await?,
             session_id: None,
             fresh: self.fresh.is_some(),
             retry_of: earlier,
+            pipeline: Some(self.pipeline.hash.clone()),
         };
-        Ok((
-            Entry {
-                name,
-                job: Ok(job_id),
-                done_before: false,
-            },
-            Some(submission),
-        ))
+        Ok((entry, Some(submission)))
     }
 
     async fn store(&self, job: &JobId, ready: Ready) -> Result<Article> {
@@ -285,11 +290,4 @@ fn of_record(
             record: Box::new(record),
         },
     })
-}
-
-/// Whether a file of this name holds many articles.
-pub(super) fn holds_many(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| articles::MediaType::from_name(&name.to_string_lossy()))
-        .is_some_and(articles::MediaType::holds_many)
 }

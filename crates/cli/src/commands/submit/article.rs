@@ -6,8 +6,7 @@ use bedrock_diy_articles::{self as articles, MediaType};
 use bedrock_diy_core::{BatchId, Code, Failure, ProjectId, text::sha256_hex};
 use bytes::Bytes;
 
-use super::super::submit::holds_many;
-use crate::inputs::{self, Input};
+use crate::inputs::{self, Input, holds_many};
 
 /// The largest text that is sent as it is, in bytes: the API's own limit.
 const INLINE: usize = 5_000_000;
