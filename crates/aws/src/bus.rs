@@ -11,7 +11,7 @@ use aws_sdk_eventbridge::{
 use bedrock_diy_core::{
     Code, Failure,
     error::Result,
-    event::{Event, Written},
+    event::{Event, LiveText},
     ports::Bus,
     time::Timestamp,
     webhook::WebhookDisabled,
@@ -109,9 +109,9 @@ impl Bus for EventBridge {
         self.put(vec![entry]).await
     }
 
-    fn delta(&self, _: Written) {}
+    fn delta(&self, _: LiveText) {}
 
-    fn has_followers(&self) -> bool {
+    fn has_onlookers(&self) -> bool {
         false
     }
 }

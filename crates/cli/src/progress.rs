@@ -11,7 +11,7 @@ use std::{
 
 use bedrock_diy_core::{
     JobId,
-    event::{Event, Fact, Written},
+    event::{Event, Fact, LiveText},
 };
 
 pub(crate) use tally::Tally;
@@ -131,7 +131,7 @@ impl Display {
     }
 
     /// Prints a piece of an answer, under a heading where another stage's answer begins.
-    pub(crate) fn delta(&mut self, delta: &Written) {
+    pub(crate) fn delta(&mut self, delta: &LiveText) {
         let stage = (delta.job_id.clone(), delta.stage);
         if self.streaming.as_ref() != Some(&stage) {
             let name = self

@@ -279,7 +279,7 @@ pub struct Unstored {
 
 /// A piece of an answer for whoever looks on at this process's work, job by job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub struct LiveText {
     /// The job.
     pub job_id: JobId,
     /// The stage, counted from 1.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bedrock_diy_core::{
     JobId,
     error::Result,
-    event::{Event, Unstored, Written},
+    event::{Event, LiveText, Unstored},
     follow::Topic,
     ports::{Bus, Followers, Watch, Watches},
     time::Timestamp,
@@ -24,18 +24,18 @@ use crate::{
 ///
 /// A *subscription* is a queue that every event is put into by the transaction that stores the event: no
 /// crash comes between, and any process may store it. A *tail* reads what is stored of a topic, at
-/// its own pace. A *follower* looks on live in this process, and loses what it is too slow for. A *watch* hears
+/// its own pace. An *onlooker* looks on live in this process, and loses what it is too slow for. A *watch* hears
 /// that there is something new of one job.
 #[derive(Debug, Clone)]
 pub struct EmbeddedBus {
     database: Database,
     delivered: Arc<Notify>,
     events: broadcast::Sender<Arc<Event>>,
-    deltas: broadcast::Sender<Arc<Written>>,
+    deltas: broadcast::Sender<Arc<LiveText>>,
     watched: Arc<Watched>,
 }
 
-/// A follower that is more than this behind misses something, and is told so.
+/// An onlooker that is more than this behind misses something, and is told so.
 const FOLLOWED: usize = 8_192;
 
 impl EmbeddedBus {
@@ -97,7 +97,7 @@ impl EmbeddedBus {
 
     /// Looks on at answers while they are written.
     #[must_use]
-    pub fn follow_deltas(&self) -> broadcast::Receiver<Arc<Written>> {
+    pub fn follow_deltas(&self) -> broadcast::Receiver<Arc<LiveText>> {
         self.deltas.subscribe()
     }
 }
@@ -110,7 +110,7 @@ impl Bus for EmbeddedBus {
         self.watched.tell(events);
         if self.events.receiver_count() > 0 {
             for event in events {
-                // Fails only where the last follower has just gone.
+                // Fails only where the last onlooker has just gone.
                 let _ = self.events.send(Arc::new(event.clone()));
             }
         }
@@ -126,11 +126,11 @@ impl Bus for EmbeddedBus {
         Ok(())
     }
 
-    fn delta(&self, delta: Written) {
+    fn delta(&self, delta: LiveText) {
         let _ = self.deltas.send(Arc::new(delta));
     }
 
-    fn has_followers(&self) -> bool {
+    fn has_onlookers(&self) -> bool {
         self.deltas.receiver_count() > 0
     }
 }

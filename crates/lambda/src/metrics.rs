@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use bedrock_diy_core::{
     Code,
     error::Result,
-    event::{Event, Fact, Written},
+    event::{Event, Fact, LiveText},
     model::{ModelAnswer, ModelRequest},
     ports::{Bus, DeltaSink, Model},
     webhook::WebhookDisabled,
@@ -164,12 +164,12 @@ impl<B: Bus> Bus for MeteredBus<B> {
         Ok(())
     }
 
-    fn delta(&self, delta: Written) {
+    fn delta(&self, delta: LiveText) {
         self.bus.delta(delta);
     }
 
-    fn has_followers(&self) -> bool {
-        self.bus.has_followers()
+    fn has_onlookers(&self) -> bool {
+        self.bus.has_onlookers()
     }
 }
 

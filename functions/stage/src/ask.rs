@@ -5,7 +5,7 @@ use std::time::Duration;
 use bedrock_diy_core::{
     Code, Failure,
     error::Result,
-    event::Written,
+    event::LiveText,
     job::Job,
     judge::{self, Verdict},
     limits,
@@ -142,12 +142,12 @@ impl Stage {
         request: &ModelRequest,
         begun: Timestamp,
     ) -> Result<Called> {
-        let followed = self.ports.bus.has_followers();
+        let followed = self.ports.bus.has_onlookers();
         let (said, job_id) = (Said::default(), job.job_id.clone());
         let mut on_delta = |text: &str| {
             said.more(text);
             if followed {
-                self.ports.bus.delta(Written {
+                self.ports.bus.delta(LiveText {
                     job_id: job_id.clone(),
                     stage: prepared.stage,
                     prompt_id: prepared.card.prompt_id().clone(),

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use crate::{
     error::Result,
-    event::{Event, Written},
+    event::{Event, LiveText},
     ids::JobId,
     intake::{IntakeMessage, Lane},
     webhook::WebhookDisabled,
@@ -56,8 +56,8 @@ pub trait Bus: Send + Sync {
     async fn announce(&self, disabled: &WebhookDisabled) -> Result<()>;
 
     /// Shows a piece of an answer to whoever looks on just now. MUST NOT wait and MAY lose it.
-    fn delta(&self, delta: Written);
+    fn delta(&self, delta: LiveText);
 
     /// Whether anybody looks on just now: nobody need cut deltas for nobody.
-    fn has_followers(&self) -> bool;
+    fn has_onlookers(&self) -> bool;
 }

@@ -18,7 +18,7 @@ use bedrock_diy_core::{
     catalogue::Catalogue,
     cursor::Cursor,
     error::Result,
-    event::{Event, Unstored, Written},
+    event::{Event, LiveText, Unstored},
     intake::Lane,
     job::{Job, NewJob},
     model::{ModelAnswer, ModelRequest, StopReason, Usage},
@@ -159,9 +159,9 @@ impl Bus for NotedBus {
         unreachable!("a stage switches no webhook off")
     }
 
-    fn delta(&self, _: Written) {}
+    fn delta(&self, _: LiveText) {}
 
-    fn has_followers(&self) -> bool {
+    fn has_onlookers(&self) -> bool {
         false
     }
 }

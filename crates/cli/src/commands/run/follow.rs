@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bedrock_diy_core::{
     JobId,
     error::Result,
-    event::{Event, Fact, Written},
+    event::{Event, Fact, LiveText},
     ports::Jobs,
     time::Timestamp,
 };
@@ -33,7 +33,7 @@ const QUIET: u32 = 40;
 pub(super) struct Follower<'a> {
     machine: &'a Machine,
     events: broadcast::Receiver<Arc<Event>>,
-    deltas: Option<broadcast::Receiver<Arc<Written>>>,
+    deltas: Option<broadcast::Receiver<Arc<LiveText>>>,
     display: Display,
     /// What was counted.
     pub(super) tally: Tally,
@@ -219,7 +219,7 @@ impl<'a> Follower<'a> {
     }
 }
 
-async fn next(deltas: &mut Option<broadcast::Receiver<Arc<Written>>>) -> Option<Arc<Written>> {
+async fn next(deltas: &mut Option<broadcast::Receiver<Arc<LiveText>>>) -> Option<Arc<LiveText>> {
     match deltas {
         Some(deltas) => deltas.recv().await.ok(),
         None => std::future::pending().await,
