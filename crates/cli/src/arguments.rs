@@ -135,6 +135,8 @@ pub enum Command {
     /// Each article passes the active cards in order. What has succeeded before is not run again, what
     /// has failed is tried again from the stage that failed on, and an answer that was given before to
     /// the same question is taken from the memo: change card 4 of 5, and only cards 4 and 5 are asked.
+    /// What earlier runs of other articles did not finish is left alone; it is cancelled where the cards
+    /// have changed since, because no run can go on with it.
     ///
     /// Results are written when the run ends, however it ends: results.csv (for spreadsheets) and
     /// results.jsonl (for programs) have a row an article and a column a card, and one more a field of a
