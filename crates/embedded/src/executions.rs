@@ -102,24 +102,31 @@ impl ExecutionStore {
     }
 
     /// Sets aside every execution that is ready: nobody takes it until it is [taken up](Self::take_up), or
-    /// the next process [recovers](Self::recover). Returns how many these are.
-    pub async fn set_aside(&self) -> Result<usize> {
+    /// the next process [recovers](Self::recover). Returns whose they are.
+    pub async fn set_aside(&self) -> Result<Vec<JobId>> {
         let set_aside = |connection: &Connection| {
-            Lane::ALL.into_iter().try_fold(0, |count, lane| {
-                let moved = connection.execute(
-                    "UPDATE executions SET lane = ?2 WHERE status = 'READY' AND lane = ?1",
-                    (lane.as_str(), aside(lane)),
-                )?;
-                Ok(count + moved)
-            })
+            let mut update = connection.prepare(
+                "UPDATE executions SET lane = ?2 WHERE status = 'READY' AND lane = ?1 RETURNING job_id",
+            )?;
+            let mut jobs: Vec<String> = Vec::new();
+            for lane in Lane::ALL {
+                let moved = update.query_map((lane.as_str(), aside(lane)), |row| row.get(0))?;
+                for job in moved {
+                    jobs.push(job?);
+                }
+            }
+            Ok(jobs)
         };
-        self.database
+        let jobs = self
+            .database
             .write(move |connection| set_aside(connection).map_err(|error| failure(&error)))
-            .await
+            .await?;
+        // One that can't be read is nobody's, and ends as FAILED when it is taken.
+        Ok(jobs.into_iter().filter_map(|job| JobId::new(job).ok()).collect())
     }
 
-    /// Takes up a job's execution that was set aside; says whether there was one.
-    pub async fn take_up(&self, job: &JobId, lane: Lane) -> Result<bool> {
+    /// Takes up a job's execution that was set aside. Does nothing where there is none.
+    pub async fn take_up(&self, job: &JobId, lane: Lane) -> Result<()> {
         let name = job.as_str().to_owned();
         let taken_up = self
             .database
@@ -133,7 +140,7 @@ impl ExecutionStore {
         if taken_up > 0 {
             self.started.notify_one();
         }
-        Ok(taken_up > 0)
+        Ok(())
     }
 
     /// Takes up to `most` executions of these lanes that are ready: lane after lane, and in each the

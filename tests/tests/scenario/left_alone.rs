@@ -59,6 +59,8 @@ async fn another_run_pays_for_its_own_articles_and_the_same_command_goes_on() {
         [(JobStatus::Succeeded, ARTICLES + 1)]
     );
     left.assert_events_have_no_holes().await;
+    let again = program.run(run_of_another(&project));
+    assert!(!again.stderr.contains("Left alone"), "{}", again.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,8 +49,8 @@ impl Machine {
         let mut left = Left {
             machine: self.clone(),
             messages: Mutex::default(),
+            jobs: Mutex::new(self.executions.set_aside().await?.into_iter().collect()),
             drops: 0,
-            executions: Mutex::new(self.executions.set_aside().await?),
             cancelled: HashSet::new(),
         };
         for lane in Lane::ALL {
@@ -66,28 +66,40 @@ pub struct Left {
     machine: Machine,
     /// Submissions that intake has not seen or has not done with.
     messages: Mutex<HashMap<JobId, (Lane, i64)>>,
+    /// What these and the executions that were set aside are of.
+    jobs: Mutex<HashSet<JobId>>,
     /// The inbox's files, which nobody asks for by a job's id.
     drops: usize,
-    executions: Mutex<usize>,
     cancelled: HashSet<JobId>,
 }
 
 impl Left {
     async fn note_messages(&mut self, lane: Lane, pipeline: &PipelineRevision) -> Result<()> {
-        let mut outdated = Vec::new();
+        let mut done_with = Vec::new();
         for (seq, body) in self.machine.queue.set_aside(lane).await? {
-            match serde_json::from_str(&body) {
-                Ok(IntakeMessage::Submission(submission)) if is_outdated(&submission, pipeline) => {
-                    outdated.push(seq);
-                    self.cancelled.insert(submission.job_id);
-                }
-                Ok(IntakeMessage::Submission(submission)) => {
-                    locked(&self.messages).insert(submission.job_id, (lane, seq));
-                }
-                _ => self.drops += 1,
+            let Ok(IntakeMessage::Submission(submission)) = serde_json::from_str(&body) else {
+                self.drops += 1;
+                continue;
+            };
+            let job_id = submission.job_id.clone();
+            if self.has_ended(&job_id).await? {
+                // Whoever handled it died before it was deleted.
+                done_with.push(seq);
+            } else if is_outdated(&submission, pipeline) {
+                done_with.push(seq);
+                locked(&self.jobs).remove(&job_id);
+                self.cancelled.insert(job_id);
+            } else {
+                locked(&self.jobs).insert(job_id.clone());
+                locked(&self.messages).insert(job_id, (lane, seq));
             }
         }
-        self.machine.queue.forget(outdated, lane).await
+        self.machine.queue.forget(done_with, lane).await
+    }
+
+    async fn has_ended(&self, job_id: &JobId) -> Result<bool> {
+        let job = self.machine.jobs.read(job_id).await?;
+        Ok(job.is_some_and(|job| job.status.is_terminal()))
     }
 
     async fn cancel_jobs(&mut self, pipeline: &PipelineRevision) -> Result<()> {
@@ -112,11 +124,10 @@ impl Left {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        let mut executions = locked(&self.executions);
-        // One that was accepted may not have been started: too few are better said than too many.
-        *executions = executions.saturating_sub(cancelled.len());
-        drop(executions);
-        self.cancelled.extend(cancelled.into_iter().map(|job| job.job_id));
+        for job in cancelled {
+            locked(&self.jobs).remove(&job.job_id);
+            self.cancelled.insert(job.job_id);
+        }
         Ok(())
     }
 
@@ -125,6 +136,7 @@ impl Left {
         let message = locked(&self.messages).remove(job_id);
         if let Some((lane, seq)) = message {
             self.machine.queue.take_up(seq, lane).await?;
+            locked(&self.jobs).remove(job_id);
         }
         Ok(message.is_some())
     }
@@ -133,17 +145,15 @@ impl Left {
     pub async fn take_up_job(&self, job: &Job) -> Result<()> {
         // Whoever accepted it may have died before it was started: then its message is still there.
         self.take_up_message(&job.job_id).await?;
-        if self.machine.executions.take_up(&job.job_id, job.lane).await? {
-            let mut executions = locked(&self.executions);
-            *executions = executions.saturating_sub(1);
-        }
+        self.machine.executions.take_up(&job.job_id, job.lane).await?;
+        locked(&self.jobs).remove(&job.job_id);
         Ok(())
     }
 
     /// How many articles are still left alone.
     #[must_use]
     pub fn count(&self) -> usize {
-        locked(&self.messages).len() + self.drops + *locked(&self.executions)
+        locked(&self.jobs).len() + self.drops
     }
 
     /// How many were cancelled, because the cards have changed.

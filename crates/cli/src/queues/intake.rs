@@ -1,6 +1,6 @@
 //! From the intake queues to intake.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bedrock_diy_core::{
     Class, Code, Failure,
@@ -23,6 +23,9 @@ pub(crate) struct IntakeLoop {
 /// Messages received at once, and handled at once.
 const BATCH: usize = 64;
 
+/// How long messages may be handled after a stop: far longer than one takes, but for a file of many articles.
+const GRACE: Duration = Duration::from_secs(2);
+
 impl IntakeLoop {
     pub(crate) fn new(intake: Intake, queue: SqliteQueue) -> Self {
         Self {
@@ -34,16 +37,20 @@ impl IntakeLoop {
     /// Works until `stop` says true. A storage that is not to be had for a while is waited for; fails
     /// only where time can't heal it.
     ///
-    /// What is being handled then is left: it is received again after the next start, and whatever was done of it
-    /// is found.
+    /// What is being handled then may come to its end within [`GRACE`], and is left else: it is received again after
+    /// the next start, and whatever was done of it is found.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) -> Result<()> {
         let lanes = futures_util::future::try_join_all(
             // Each for itself: somebody waits for the live lane, and a file of the other one may hold 10,000 articles.
             Lane::ALL.map(|lane| self.run_lane(lane, stop.clone())),
         );
+        let grace = async {
+            let _ = stop.wait_for(|stopped| *stopped).await;
+            time::sleep(GRACE).await;
+        };
         tokio::select! {
             ended = lanes => ended.map(|_| ()),
-            _ = stop.wait_for(|stopped| *stopped) => Ok(()),
+            () = grace => Ok(()),
         }
     }
 
