@@ -1,6 +1,6 @@
 //! Whoever runs some articles pays for these, and for no others that were left unfinished.
 
-use std::{fs, process::Child};
+use std::fs;
 
 use bedrock_diy_core::job::JobStatus;
 use bedrock_diy_model_server::scripted::{Reply, Rule, Script};
@@ -12,13 +12,20 @@ fn answers(milliseconds: u64) -> Script {
     Script::default().rule(Rule::reply(Reply::template("${hash}").latency(milliseconds, 0.0)))
 }
 
-/// Kills a run of all articles while three of them are being asked for, and gives the calls that were made.
-fn killed(model: &ScriptedServer, mut run: Child) -> u64 {
+/// A run of all articles that was killed while three of them were asked for; the calls that it made.
+async fn killed() -> (ScriptedServer, Project, Program, u64) {
+    let model = ScriptedServer::start(answers(5_000)).await;
+    let project = Project::with_cards(2);
+    project.small_articles(ARTICLES);
+    let program = Program::new(&project.data(), &model.url());
+    let mut run = program.start(project.run(3));
     wait::until(|| model.in_flight() == 3);
     run.kill().unwrap();
     run.wait().unwrap();
     model.comes_to_rest();
-    model.calls()
+    model.set_script(answers(0));
+    let calls = model.calls();
+    (model, project, program, calls)
 }
 
 /// The arguments of a run of one article that has nothing to do with the others.
@@ -33,13 +40,7 @@ fn run_of_another(project: &Project) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_run_pays_for_its_own_articles_and_the_same_command_goes_on() {
-    let model = ScriptedServer::start(answers(5_000)).await;
-    let project = Project::with_cards(2);
-    project.small_articles(ARTICLES);
-    let program = Program::new(&project.data(), &model.url());
-    let before = killed(&model, program.start(project.run(3)));
-
-    model.set_script(answers(0));
+    let (model, project, program, before) = killed().await;
     let other = program.run(run_of_another(&project));
     assert_eq!(other.code, Some(0), "{}", other.stderr);
     assert_eq!(model.calls(), before + 2, "two cards of one article");
@@ -65,13 +66,7 @@ async fn another_run_pays_for_its_own_articles_and_the_same_command_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_goes_on_with_what_a_run_left_under_the_cards_of_then() {
-    let model = ScriptedServer::start(answers(5_000)).await;
-    let project = Project::with_cards(2);
-    project.small_articles(ARTICLES);
-    let program = Program::new(&project.data(), &model.url());
-    let before = killed(&model, program.start(project.run(3)));
-
-    model.set_script(answers(0));
+    let (model, project, program, before) = killed().await;
     project.card(2, "", "Do step 2, but shorter.");
     assert_eq!(program.run(project.serve()).code, Some(0));
     let served = model.calls();
@@ -94,13 +89,7 @@ async fn a_server_goes_on_with_what_a_run_left_under_the_cards_of_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_run_can_ask_for_again_is_cancelled_and_said() {
-    let model = ScriptedServer::start(answers(5_000)).await;
-    let project = Project::with_cards(2);
-    project.small_articles(ARTICLES);
-    let program = Program::new(&project.data(), &model.url());
-    let before = killed(&model, program.start(project.run(3)));
-
-    model.set_script(answers(0));
+    let (model, project, program, before) = killed().await;
     project.card(1, "", "Do step 1, but shorter.");
     let ended = program.run(project.run(3));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

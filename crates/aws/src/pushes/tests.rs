@@ -41,6 +41,10 @@ fn row(connection: &str, topic: Topic) -> Row {
     }
 }
 
+async fn follow(pushes: &Pushes, connection: &str, topic: Topic) {
+    pushes.rows.put(&row(connection, topic)).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stage_does_not_wait_for_connections_that_hang() {
     let (world, pushes) = World::new();
@@ -49,11 +53,7 @@ async fn a_stage_does_not_wait_for_connections_that_hang() {
         world.set(connection, Taking::Never);
     }
     for connection in hanging.iter().map(String::as_str).chain(["fine"]) {
-        pushes
-            .rows
-            .put(&row(connection, Topic::Job(job())))
-            .await
-            .unwrap();
+        follow(&pushes, connection, Topic::Job(job())).await;
     }
     let events = events(2);
     world.store(&events[..1]).await;
@@ -88,11 +88,7 @@ async fn many_who_take_what_they_are_sent_are_told_in_turn_and_none_is_left_held
     let many: Vec<_> = (0..300).map(|number| format!("c{number}")).collect();
     for connection in &many {
         world.set(connection, Taking::After(Duration::from_millis(60)));
-        pushes
-            .rows
-            .put(&row(connection, Topic::Job(job())))
-            .await
-            .unwrap();
+        follow(&pushes, connection, Topic::Job(job())).await;
     }
     let events = events(2);
     world.store(&events[..1]).await;
@@ -115,11 +111,7 @@ async fn what_a_stage_was_cut_off_from_is_told_by_whoever_comes_next() {
     world.set("late", Taking::Late(Duration::from_secs(1)));
     world.set("hangs", Taking::Never);
     for connection in ["late", "hangs"] {
-        pushes
-            .rows
-            .put(&row(connection, Topic::Job(job())))
-            .await
-            .unwrap();
+        follow(&pushes, connection, Topic::Job(job())).await;
     }
     let events = events(3);
     world.store(&events[..2]).await;
@@ -144,7 +136,7 @@ async fn what_a_stage_was_cut_off_from_is_told_by_whoever_comes_next() {
 async fn a_row_is_held_for_as_long_as_its_holder_tells() {
     let (world, pushes) = World::new();
     world.set("slow", Taking::After(Duration::from_secs(4)));
-    pushes.rows.put(&row("slow", Topic::Job(job()))).await.unwrap();
+    follow(&pushes, "slow", Topic::Job(job())).await;
     let events = events(10);
     world.store(&events).await;
     let later = async {
@@ -164,7 +156,7 @@ async fn a_row_is_held_for_as_long_as_its_holder_tells() {
 async fn whoever_waits_for_a_holder_is_done_when_the_connection_has_had_it() {
     let (world, pushes) = World::new();
     world.set("slow", Taking::After(Duration::from_secs(4)));
-    pushes.rows.put(&row("slow", Topic::Job(job()))).await.unwrap();
+    follow(&pushes, "slow", Topic::Job(job())).await;
     let events = events(10);
     world.store(&events).await;
     let second = async {
@@ -209,11 +201,7 @@ async fn whoever_has_lost_a_row_tells_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_project_s_events_say_no_position() {
     let (world, pushes) = World::new();
-    pushes
-        .rows
-        .put(&row("desk", Topic::Project(project())))
-        .await
-        .unwrap();
+    follow(&pushes, "desk", Topic::Project(project())).await;
     let events = events(3);
     world.store(&events).await;
     // As the bus may hand them on.
@@ -232,7 +220,7 @@ async fn a_project_s_events_say_no_position() {
 #[tokio::test(start_paused = true)]
 async fn a_piece_that_is_shown_twice_is_told_once() {
     let (world, pushes) = World::new();
-    pushes.rows.put(&row("desk", Topic::Job(job()))).await.unwrap();
+    follow(&pushes, "desk", Topic::Job(job())).await;
     let events = events(3);
     let Fact::StageDelta(delta) = &events[0].fact else {
         panic!("no piece");
